@@ -1,0 +1,1 @@
+"""Keeping memories clean: duplicates, supersession and expiry."""

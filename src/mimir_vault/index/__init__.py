@@ -1,0 +1,1 @@
+"""Finding nodes by vector: the sketch, the exact path and the planner."""

@@ -1,0 +1,1 @@
+"""Ranking: lanes, fusion, neighbours and the context builder; pure functions over ids and scores."""

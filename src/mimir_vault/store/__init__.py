@@ -1,0 +1,1 @@
+"""Encrypted databases: spaces, nodes, words, vectors, size classes, freshness and audit."""
