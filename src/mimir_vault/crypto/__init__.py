@@ -1,0 +1,1 @@
+"""Sealing: the only calls into the crypto libraries, key labels, envelopes and secret buffers."""
