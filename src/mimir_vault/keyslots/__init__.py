@@ -1,0 +1,1 @@
+"""The header of a vault and the ways to unlock it."""
