@@ -1,0 +1,250 @@
+"""One encrypted SQLite file: connections per thread, read and write transactions, checkpoints."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from mimir_vault.errors import LockedError, MimirError, NotFoundError, ReadOnlyError, StorageError, VaultBusyError
+from mimir_vault.store.cipher import PageCipher
+from mimir_vault.store.sqlite_errors import translate, translated
+
+BUSY_MS = 20_000
+"""How long a writer waits for another process before VaultBusyError."""
+WAL_RESTART_PAGES = 2_048
+"""A WAL with more pages (8 MiB) is restarted by the writer that finds it."""
+PAGE_BYTES = 4_096
+"""Page size of every database."""
+CACHE_KIB = 8_192
+"""Page cache of one connection."""
+START_BYTES = 24
+"""Bytes at the start of a file that stand in clear."""
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "9p", "ceph", "glusterfs", "fuse.sshfs", "fuse.rclone", "davfs"}
+)
+"""File systems where SQLite's shared memory and locks do not hold between machines."""
+
+
+def file_system_of(path: Path) -> str:
+    """Return the type of the file system that holds `path`, "" where the platform does not tell."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ""
+    target, best, kind = str(path.resolve()), "", ""
+    for line in mounts:
+        parts = line.split(" ")
+        if len(parts) < 3:
+            continue
+        point = parts[1].replace("\\040", " ")
+        inside = target == point or target.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, parts[2]
+    return kind
+
+
+class Database:
+    """An open database file; each thread that uses it has a connection of its own.
+
+    Any I/O error poisons the handle: what the disk holds is then unknown until the file is opened again. Without
+    `durable` a power cut may take the newest commits (never the consistency) of the file.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        cipher: PageCipher,
+        name: str,
+        *,
+        create: bool = False,
+        read_only: bool = False,
+        durable: bool = True,
+        file_system: Callable[[Path], str] = file_system_of,
+        busy_ms: int = BUSY_MS,
+    ) -> None:
+        self.path, self.name, self.read_only = path, name, read_only
+        self._cipher, self._busy_ms = cipher, busy_ms
+        self._synchronous = "full" if durable else "normal"
+        self._local = threading.local()
+        self._all: dict[int, tuple[threading.Thread, apsw.Connection]] = {}
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._closed, self._poison = False, ""
+        self._wal_pages = 0
+        self._observers: list[Callable[[apsw.Connection], None]] = []
+        kind = file_system(path.parent)
+        if kind in NETWORK_FILE_SYSTEMS:
+            raise VaultBusyError(f"{name} lies on a network file system ({kind}), where locks do not hold; move it")
+        if not create:
+            self._check_start()
+        self._create = create
+        self.connection()
+        self._create = False
+
+    def observe(self, prepare: Callable[[apsw.Connection], None]) -> None:
+        """Call `prepare` with every connection, those that exist and those to come."""
+        self._observers.append(prepare)
+        prepare(self.connection())
+
+    def connection(self) -> apsw.Connection:
+        """Return this thread's connection, opening it where there is none yet."""
+        if self._process != os.getpid():
+            raise LockedError("this process was forked; open the vault again in the child")
+        if self._closed:
+            raise LockedError(f"{self.name} is closed; open the vault again")
+        if self._poison:
+            raise StorageError(f"{self.name} had an I/O error ({self._poison}); open the vault again")
+        connection: apsw.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._open()
+            self._local.connection = connection
+            with self._lock:
+                self._sweep()
+                self._all[id(connection)] = (threading.current_thread(), connection)
+            for prepare in self._observers:
+                prepare(connection)
+        return connection
+
+    def _sweep(self) -> None:
+        """Close the connections of threads that have ended."""
+        for number, (thread, connection) in list(self._all.items()):
+            if not thread.is_alive():
+                connection.close()
+                del self._all[number]
+
+    def _check_start(self) -> None:
+        try:
+            with open(self.path, "rb") as file:
+                start = file.read(START_BYTES)
+        except FileNotFoundError:
+            raise NotFoundError(f"{self.name} is missing: there is no file {self.path.name}") from None
+        except PermissionError:
+            raise ReadOnlyError(f"{self.name} may not be read here; check the permissions of {self.path}") from None
+        except OSError as error:
+            raise StorageError(f"{self.name} cannot be read: {error.strerror}") from error
+        self._cipher.check_start(start, self.name)
+
+    def _open(self) -> apsw.Connection:
+        flags = apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE
+        if self._create:
+            flags |= apsw.SQLITE_OPEN_CREATE
+        with translated(self.name):
+            connection = apsw.Connection(str(self.path), flags)
+            try:
+                self._cipher.unlock(connection)
+                connection.set_busy_timeout(self._busy_ms)
+                if self._create:
+                    connection.pragma("page_size", PAGE_BYTES)
+                    connection.pragma("journal_mode", "wal")
+                for pragma, value in (
+                    ("synchronous", self._synchronous), ("secure_delete", 1), ("temp_store", "memory"), ("trusted_schema", 0),
+                    ("cell_size_check", 1), ("wal_autocheckpoint", 0), ("cache_size", -CACHE_KIB), ("fullfsync", 1),
+                ):  # fmt: skip
+                    connection.pragma(pragma, value)
+                connection.set_wal_hook(self._count_wal)
+                connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    def _count_wal(self, connection: apsw.Connection, schema: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    @contextmanager
+    def read(self) -> Iterator[apsw.Connection]:
+        """Hold one consistent state for a block of reads; inside a transaction of this thread, join it."""
+        connection = self.connection()
+        if connection.in_transaction:
+            yield connection
+            return
+        with self._guarded():
+            connection.execute("BEGIN")
+            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+        try:
+            with self._guarded():
+                yield connection
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+
+    @contextmanager
+    def write(self) -> Iterator[apsw.Connection]:
+        """Hold the write lock for a block; commit at its end, roll everything back when it raises."""
+        if self.read_only:
+            raise ReadOnlyError(f"{self.name} was opened read-only; open it without read_only to write")
+        connection = self.connection()
+        if connection.in_transaction:
+            raise StorageError("a transaction of this thread is open already")
+        with self._guarded():
+            connection.execute("BEGIN IMMEDIATE")
+        try:
+            with self._guarded():
+                yield connection
+                connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Translate SQLite's errors; remember an I/O error, after which this handle is not to be trusted."""
+        try:
+            yield
+        except apsw.Error as error:
+            if isinstance(error, apsw.IOError):
+                self._poison = str(error)
+            raise translate(error, self.name) from error
+
+    def wal_bytes(self) -> int:
+        """Return the size of the WAL file, 0 where there is none."""
+        try:
+            return os.stat(f"{self.path}-wal").st_size
+        except OSError:
+            return 0
+
+    def checkpoint(self, mode: int = apsw.SQLITE_CHECKPOINT_TRUNCATE, *, wait_ms: int = 0) -> bool:
+        """Move the WAL into the file; say whether all of it went (another process's reader can hold it back)."""
+        connection = self.connection()
+        if connection.in_transaction or self.read_only:
+            return False
+        connection.set_busy_timeout(wait_ms)
+        try:
+            connection.wal_checkpoint(mode=mode)
+        except (apsw.BusyError, apsw.LockedError):
+            return False
+        except apsw.Error as error:
+            raise translate(error, self.name) from error
+        finally:
+            connection.set_busy_timeout(self._busy_ms)
+        return mode != apsw.SQLITE_CHECKPOINT_TRUNCATE or self.wal_bytes() == 0
+
+    def restart_long_wal(self) -> None:
+        """Restart a WAL that has grown long; best effort, the next writer tries again."""
+        if self._wal_pages > WAL_RESTART_PAGES:
+            self.checkpoint(apsw.SQLITE_CHECKPOINT_RESTART)
+
+    def close(self) -> None:
+        """Close every connection and forget the key; the last one out leaves no WAL behind."""
+        if self._closed:
+            return
+        if self._process == os.getpid():
+            try:
+                if not self.read_only and not self._poison:
+                    self.checkpoint(wait_ms=1_000)
+            except MimirError:
+                pass  # What could not be moved stays in the WAL, and the next open finds it there.
+            with self._lock:
+                for _, connection in self._all.values():
+                    connection.close()
+                self._all.clear()
+        self._closed = True
+        self._cipher.wipe()

@@ -1,0 +1,64 @@
+"""The change feed: what other connections and processes did to a space since a reader last looked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from mimir_vault.model.link import LINK_KINDS
+from mimir_vault.store import freshness, names
+
+SUPERSEDES = LINK_KINDS.index("supersedes")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """How far a reader has read: generation, highest seq and highest name code."""
+
+    generation: int = -1
+    seq: int = 0
+    name: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is new: packed facet rows of new and of changed nodes (ascending by seq), erased seqs, (newer, older) pairs
+    of `supersedes` links, names by code, and how far this reaches."""
+
+    facets: bytes
+    erased: NDArray[np.int64]
+    supersedes: NDArray[np.int64]
+    names: Mapping[int, str]
+    seen: Seen
+
+
+def news(connection: apsw.Connection, seen: Seen) -> News | None:
+    """Inside a read transaction: return what changed since `seen`, None when nothing did."""
+    generation = freshness.generation(connection)
+    if generation == seen.generation:
+        return None
+    changed = connection.execute(
+        "SELECT data FROM facet WHERE seq IN (SELECT seq FROM change WHERE generation > ?) AND seq <= ? ORDER BY seq",
+        (seen.generation, seen.seq),
+    )
+    facets = b"".join(row[0] for row in changed)
+    facets += b"".join(
+        row[0] for row in connection.execute("SELECT data FROM facet WHERE seq > ? ORDER BY seq", (seen.seq,))
+    )
+    erased = connection.execute("SELECT seq FROM tombstone WHERE generation > ?", (seen.generation,)).fetchall()
+    pairs = connection.execute(
+        "SELECT newer, older FROM link WHERE kind = ? AND newer > ? AND older > 0", (SUPERSEDES, seen.seq)
+    ).fetchall()
+    new_names = names.all_names(connection, seen.name)
+    newest = connection.execute("SELECT coalesce(max(seq), 0) FROM node").fetchall()[0][0]
+    return News(
+        facets,
+        np.array([row[0] for row in erased], dtype=np.int64),
+        np.array(pairs, dtype=np.int64).reshape(-1, 2),
+        new_names,
+        Seen(generation, max(int(newest), seen.seq), max(new_names, default=seen.name)),
+    )

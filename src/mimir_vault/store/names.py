@@ -1,0 +1,129 @@
+"""Names and threads: texts that many nodes share, kept once and counted, so that the last erasure removes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import apsw
+import msgspec
+
+
+class Names:
+    """Codes of names inside one write transaction; `flush` writes how their uses changed."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._codes: dict[str, int] = {}
+        self._uses: dict[int, int] = {}
+
+    def code(self, text: str | None) -> int:
+        """Return the code of a name and count one more use; 0 for none."""
+        if text is None:
+            return 0
+        code = self._codes.get(text)
+        if code is None:
+            rows = self._connection.execute("SELECT code FROM name WHERE text = ?", (text,)).fetchall()
+            if not rows:
+                rows = self._connection.execute(
+                    "INSERT INTO name (text, uses) VALUES (?, 0) RETURNING code", (text,)
+                ).fetchall()
+            code = self._codes[text] = int(rows[0][0])
+        self._uses[code] = self._uses.get(code, 0) + 1
+        return code
+
+    def drop(self, code: int) -> None:
+        """Count one use less."""
+        if code:
+            self._uses[code] = self._uses.get(code, 0) - 1
+
+    def flush(self) -> None:
+        """Write the counts and remove names that nothing uses."""
+        for code, change in self._uses.items():
+            if change:
+                self._connection.execute("UPDATE name SET uses = uses + ? WHERE code = ?", (change, code))
+        if any(change < 0 for change in self._uses.values()):
+            gone = [code for code, change in self._uses.items() if change < 0]
+            self._connection.executemany("DELETE FROM name WHERE code = ? AND uses <= 0", [(code,) for code in gone])
+        self._uses.clear()
+        self._codes.clear()
+
+
+def all_names(connection: apsw.Connection, above: int = 0) -> dict[int, str]:
+    """Return every name with a code above `above`, by code."""
+    return dict(connection.execute("SELECT code, text FROM name WHERE code > ?", (above,)))
+
+
+def thread_identity(under: Iterable[str], user: str | None, agent: str | None, session: str) -> bytes:
+    """Return the bytes that name one session's chain: (ref prefix, user, agent, session)."""
+    return msgspec.msgpack.encode((tuple(under), user, agent, session))
+
+
+@dataclass(slots=True)
+class Thread:
+    """A session's chain: its code, how many nodes were ever put, how many live, and the newest one's seq."""
+
+    code: int
+    length: int
+    uses: int
+    head: int
+    touched: bool = False
+
+
+class Threads:
+    """Chains of sessions inside one write transaction; `flush` writes those that changed."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._by_identity: dict[bytes, Thread] = {}
+        self._by_code: dict[int, Thread] = {}
+
+    def get(self, identity: bytes) -> Thread:
+        """Return the chain of an identity, a new one where there is none."""
+        thread = self._by_identity.get(identity)
+        if thread is None:
+            rows = self._connection.execute(
+                "SELECT code, length, uses, head FROM thread WHERE identity = ?", (identity,)
+            ).fetchall()
+            if not rows:
+                rows = self._connection.execute(
+                    "INSERT INTO thread (identity, length, uses, head) VALUES (?, 0, 0, 0)"
+                    " RETURNING code, length, uses, head",
+                    (identity,),
+                ).fetchall()
+            thread = self._by_code.setdefault(int(rows[0][0]), Thread(*rows[0]))
+            self._by_identity[identity] = thread
+        return thread
+
+    def append(self, thread: Thread, seq: int) -> None:
+        """Make a node the newest of its chain."""
+        thread.length += 1
+        thread.uses += 1
+        thread.head = seq
+        thread.touched = True
+
+    def drop(self, code: int) -> None:
+        """Count one live node of a chain less."""
+        thread = self._by_code.get(code)
+        if thread is None:
+            rows = self._connection.execute(
+                "SELECT code, length, uses, head FROM thread WHERE code = ?", (code,)
+            ).fetchall()
+            if not rows:
+                return
+            thread = self._by_code.setdefault(code, Thread(*rows[0]))
+        thread.uses -= 1
+        thread.touched = True
+
+    def flush(self) -> None:
+        """Write the chains that changed; a chain without live nodes goes."""
+        for thread in self._by_code.values():
+            if thread.touched and thread.uses <= 0:
+                self._connection.execute("DELETE FROM thread WHERE code = ?", (thread.code,))
+            elif thread.touched:
+                self._connection.execute(
+                    "UPDATE thread SET length = ?, uses = ?, head = ? WHERE code = ?",
+                    (thread.length, thread.uses, thread.head, thread.code),
+                )
+        self._by_identity.clear()
+        self._by_code.clear()

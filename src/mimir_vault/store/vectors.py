@@ -1,0 +1,179 @@
+"""Vectors: models of a space, the quantised vector of every window, and the saved sketch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+PART_BYTES = 256 << 10
+"""The saved sketch is cut into rows of this size, so that one change rewrites little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An embedder that a space holds vectors of; `probe` is its vector of a fixed sentence, float32 bytes.
+
+    `frozen` is what the index fixed for this model before its first sketch (opaque here), None until then.
+    """
+
+    code: int
+    name: str
+    dimension: int
+    digest: str
+    probe: bytes
+    frozen: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewVector:
+    """The vector of one window of a node: character offsets into its text, and the stored row."""
+
+    window: int
+    start: int
+    stop: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRows:
+    """Vectors read at once: `data` has one stored row per vector, (n, width) uint8."""
+
+    vids: NDArray[np.int64]
+    seqs: NDArray[np.int64]
+    windows: NDArray[np.int64]
+    data: NDArray[np.uint8]
+
+
+def models(connection: apsw.Connection) -> list[Model]:
+    """Return the models of a space, oldest first."""
+    return [
+        Model(*row)
+        for row in connection.execute("SELECT code, name, dimension, digest, probe, frozen FROM model ORDER BY code")
+    ]
+
+
+def put_model(connection: apsw.Connection, name: str, dimension: int, digest: str, probe: bytes) -> Model:
+    """Write a new model."""
+    row = connection.execute(
+        "INSERT INTO model (name, dimension, digest, probe) VALUES (?, ?, ?, ?)"
+        " RETURNING code, name, dimension, digest, probe, frozen",
+        (name, dimension, digest, probe),
+    ).fetchall()[0]
+    return Model(*row)
+
+
+def freeze(connection: apsw.Connection, model: int, frozen: bytes) -> None:
+    """Fix what the index needs to know of a model."""
+    connection.execute("UPDATE model SET frozen = ? WHERE code = ?", (frozen, model))
+
+
+def put(connection: apsw.Connection, seq: int, model: int, vectors: Sequence[NewVector]) -> None:
+    """Write the vectors of a node."""
+    connection.executemany(
+        "INSERT INTO vector (seq, model, window, start, stop, data) VALUES (?, ?, ?, ?, ?, ?)",
+        [(seq, model, one.window, one.start, one.stop, one.data) for one in vectors],
+    )
+
+
+def erase(connection: apsw.Connection, seqs: Sequence[int]) -> list[tuple[int, int]]:
+    """Remove the vectors of nodes; return (model, vid) of each."""
+    gone: list[tuple[int, int]] = []
+    for seq in seqs:
+        gone += connection.execute("DELETE FROM vector WHERE seq = ? RETURNING model, vid", (seq,)).fetchall()
+    return gone
+
+
+def _rows(cursor: Iterator[tuple[int, int, int, bytes]]) -> VectorRows:
+    rows = list(cursor)
+    width = len(rows[0][3]) if rows else 0
+    joined = b"".join(row[3] for row in rows)
+    return VectorRows(
+        np.array([row[0] for row in rows], dtype=np.int64),
+        np.array([row[1] for row in rows], dtype=np.int64),
+        np.array([row[2] for row in rows], dtype=np.int64),
+        np.frombuffer(joined, dtype=np.uint8).reshape(len(rows), width),
+    )
+
+
+def by_vid(connection: apsw.Connection, vids: NDArray[np.int64]) -> VectorRows:
+    """Return the vectors of these vids that still exist, in one statement."""
+    return _rows(
+        connection.execute("SELECT vid, seq, window, data FROM vector WHERE vid IN carray(?)", (apsw.carray(vids),))
+    ) if len(vids) else _rows(iter(()))
+
+
+def by_seq(connection: apsw.Connection, model: int, seqs: NDArray[np.int64]) -> VectorRows:
+    """Return all vectors of these nodes by one model, in one statement."""
+    return _rows(
+        connection.execute(
+            "SELECT vid, seq, window, data FROM vector WHERE seq IN carray(?) AND model = ?",
+            (apsw.carray(seqs), model),
+        )
+    ) if len(seqs) else _rows(iter(()))
+
+
+def after(connection: apsw.Connection, model: int, vid: int, limit: int = -1) -> VectorRows:
+    """Return the vectors of a model with vids above `vid`, ascending, at most `limit` of them."""
+    return _rows(
+        connection.execute(
+            "SELECT vid, seq, window, data FROM vector WHERE vid > ? AND model = ? ORDER BY vid LIMIT ?",
+            (vid, model, limit),
+        )
+    )
+
+
+def count(connection: apsw.Connection, model: int) -> int:
+    """Return how many vectors of a model there are."""
+    return int(connection.execute("SELECT count(*) FROM vector WHERE model = ?", (model,)).fetchall()[0][0])
+
+
+def passages(connection: apsw.Connection, model: int, seqs: Sequence[int]) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return (start, stop) of each (seq, window)."""
+    return {
+        (seq, window): (start, stop)
+        for seq, window, start, stop in connection.execute(
+            "SELECT seq, window, start, stop FROM vector WHERE seq IN carray(?) AND model = ?",
+            (apsw.carray(np.array(seqs, dtype=np.int64)), model),
+        )
+    } if len(seqs) else {}
+
+
+def sketch_kind(model: int) -> str:
+    """Return the name of a model's sketch in the table `derived`."""
+    return f"sketch {model}"
+
+
+def save_sketch(connection: apsw.Connection, model: int, version: int, through: int, saved: bytes) -> None:
+    """Inside a write transaction: write a sketch that holds the vectors up to vid `through`; only changed parts move."""
+    parts = [saved[begin : begin + PART_BYTES] for begin in range(0, len(saved), PART_BYTES)]
+    old = dict(connection.execute("SELECT part, data FROM sketch WHERE model = ?", (model,)))
+    for number, part in enumerate(parts):
+        if old.get(number) != part:
+            connection.execute("INSERT OR REPLACE INTO sketch VALUES (?, ?, ?)", (model, number, part))
+    connection.execute("DELETE FROM sketch WHERE model = ? AND part >= ?", (model, len(parts)))
+    connection.execute(
+        "INSERT INTO derived VALUES (?, ?, ?, ?) ON CONFLICT (kind) DO UPDATE SET"
+        " version = excluded.version, through = excluded.through",
+        (sketch_kind(model), version, model, through),
+    )
+
+
+def load_sketch(connection: apsw.Connection, model: int, version: int) -> tuple[int, bytes] | None:
+    """Return (through, saved bytes) of a model's sketch, None where there is none of this version."""
+    rows = connection.execute(
+        "SELECT through FROM derived WHERE kind = ? AND version = ?", (sketch_kind(model), version)
+    ).fetchall()
+    if not rows:
+        return None
+    parts = connection.execute("SELECT data FROM sketch WHERE model = ? ORDER BY part", (model,)).fetchall()
+    return int(rows[0][0]), b"".join(part[0] for part in parts)
+
+
+def drop_sketch(connection: apsw.Connection, model: int) -> None:
+    """Remove a model's sketch; it is made again from the vectors."""
+    connection.execute("DELETE FROM sketch WHERE model = ?", (model,))
+    connection.execute("DELETE FROM derived WHERE kind = ?", (sketch_kind(model),))

@@ -1,0 +1,159 @@
+"""Words: the terms of every node and, per term, which nodes hold it how often.
+
+A node's own term list is written with it. Postings are written in batches: nodes newer than `through` form a tail that
+readers scan from the term lists. Both lists hold 5 bytes a place: code or seq (4, little-endian), then the count (1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+PLACE = np.dtype([("number", "<u4"), ("times", "u1")])
+"""One place of a list: a term's code or a node's seq, and how often (saturated at 255)."""
+BLOCK_PLACES = 760
+"""Most places of one posting row: 3,800 bytes, so that a row stays within its page."""
+KIND = "words"
+"""Name of the words in the table `derived`."""
+
+Places = NDArray[np.void]
+
+
+def pack(places: Sequence[tuple[int, int]]) -> bytes:
+    """Return a list as bytes."""
+    return np.array(places, dtype=PLACE).tobytes()
+
+
+def unpack(data: bytes) -> Places:
+    """Return the places of a list."""
+    return np.frombuffer(data, dtype=PLACE)
+
+
+def codes(connection: apsw.Connection, texts: Iterable[str], *, create: bool) -> dict[str, int]:
+    """Return the codes of terms; with `create` those that are new get one, otherwise they are left out."""
+    wanted = sorted(set(texts))
+    if not wanted:
+        return {}
+    found: dict[str, int] = dict(
+        connection.execute("SELECT text, code FROM term WHERE text IN carray(?)", (apsw.carray(tuple(wanted)),))
+    )
+    if create:
+        for text in wanted:
+            if text not in found:
+                row = connection.execute("INSERT INTO term (text, nodes) VALUES (?, 0) RETURNING code", (text,))
+                found[text] = int(row.fetchall()[0][0])
+    return found
+
+
+def put(connection: apsw.Connection, seq: int, places: Sequence[tuple[int, int]]) -> None:
+    """Write the term list of a node: pairs of term code and count."""
+    if places:
+        connection.execute("INSERT INTO words (seq, data) VALUES (?, ?)", (seq, pack(places)))
+
+
+def through(connection: apsw.Connection) -> int:
+    """Return the seq up to which postings are written."""
+    rows = connection.execute("SELECT through FROM derived WHERE kind = ?", (KIND,)).fetchall()
+    return int(rows[0][0]) if rows else 0
+
+
+def tail(connection: apsw.Connection, above: int) -> tuple[NDArray[np.int64], Places]:
+    """Return the term lists of nodes with seq above `above`: seqs repeated per place, and the places."""
+    rows = connection.execute("SELECT seq, data FROM words WHERE seq > ? ORDER BY seq", (above,)).fetchall()
+    places = unpack(b"".join(data for _, data in rows))
+    lengths = [len(data) // PLACE.itemsize for _, data in rows]
+    return np.repeat(np.array([seq for seq, _ in rows], dtype=np.int64), lengths), places
+
+
+def tail_nodes(connection: apsw.Connection) -> int:
+    """Return how many nodes the postings do not hold yet."""
+    return int(connection.execute("SELECT count(*) FROM words WHERE seq > ?", (through(connection),)).fetchall()[0][0])
+
+
+def postings(connection: apsw.Connection, term_codes: Sequence[int]) -> dict[int, Places]:
+    """Return the places (seq, times) of each term, ascending by seq; terms without postings are left out."""
+    if not term_codes:
+        return {}
+    blocks: dict[int, list[bytes]] = {}
+    for term, data in connection.execute(
+        "SELECT term, data FROM posting WHERE term IN carray(?) ORDER BY term, first",
+        (apsw.carray(np.array(term_codes, dtype=np.int64)),),
+    ):
+        blocks.setdefault(term, []).append(data)
+    return {term: unpack(b"".join(parts)) for term, parts in blocks.items()}
+
+
+def frequencies(connection: apsw.Connection, texts: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return code and number of nodes (without the tail) of each term that is known."""
+    if not texts:
+        return {}
+    return {
+        text: (code, nodes)
+        for text, code, nodes in connection.execute(
+            "SELECT text, code, nodes FROM term WHERE text IN carray(?)", (apsw.carray(tuple(texts)),)
+        )
+    }
+
+
+def merge(connection: apsw.Connection, version: int) -> int:
+    """Inside a write transaction: write the postings of the tail; return how many nodes it held."""
+    start = through(connection)
+    seqs, places = tail(connection, start)
+    newest = connection.execute("SELECT coalesce(max(seq), 0) FROM words").fetchall()[0][0]
+    order = np.lexsort((seqs, places["number"]))
+    terms, seqs, times = places["number"][order], seqs[order], places["times"][order]
+    starts = np.flatnonzero(np.r_[True, terms[1:] != terms[:-1]]) if len(terms) else np.array([], dtype=np.int64)
+    for begin, end in zip(starts, [*starts[1:], len(terms)], strict=True):
+        added = np.empty(end - begin, dtype=PLACE)
+        added["number"], added["times"] = seqs[begin:end], times[begin:end]
+        _append(connection, int(terms[begin]), added)
+    connection.execute(
+        "INSERT INTO derived VALUES (?, ?, 0, ?) ON CONFLICT (kind) DO UPDATE SET through = excluded.through",
+        (KIND, version, max(int(newest), start)),
+    )
+    return len(np.unique(seqs))
+
+
+def _append(connection: apsw.Connection, term: int, added: Places) -> None:
+    last = connection.execute(
+        "SELECT first, data FROM posting WHERE term = ? ORDER BY first DESC LIMIT 1", (term,)
+    ).fetchall()
+    rest = added
+    if last and (room := BLOCK_PLACES - len(last[0][1]) // PLACE.itemsize) > 0:
+        connection.execute(
+            "UPDATE posting SET data = ? WHERE term = ? AND first = ?",
+            (last[0][1] + rest[:room].tobytes(), term, last[0][0]),
+        )
+        rest = rest[room:]
+    for begin in range(0, len(rest), BLOCK_PLACES):
+        block = rest[begin : begin + BLOCK_PLACES]
+        connection.execute("INSERT INTO posting VALUES (?, ?, ?)", (term, int(block["number"][0]), block.tobytes()))
+    connection.execute("UPDATE term SET nodes = nodes + ? WHERE code = ?", (len(added), term))
+
+
+def erase(connection: apsw.Connection, seqs: Sequence[int]) -> None:
+    """Inside a write transaction, with an empty tail: remove nodes from all lists, and terms that none holds now."""
+    for seq in seqs:
+        rows = connection.execute("DELETE FROM words WHERE seq = ? RETURNING data", (seq,)).fetchall()
+        for term in (int(code) for _, data in ((0, row[0]) for row in rows) for code in unpack(data)["number"]):
+            _remove(connection, term, seq)
+
+
+def _remove(connection: apsw.Connection, term: int, seq: int) -> None:
+    rows = connection.execute(
+        "SELECT first, data FROM posting WHERE term = ? AND first <= ? ORDER BY first DESC LIMIT 1", (term, seq)
+    ).fetchall()
+    if rows:
+        first, places = rows[0][0], unpack(rows[0][1])
+        kept = places[places["number"] != seq]
+        if len(kept):
+            connection.execute(
+                "UPDATE posting SET data = ? WHERE term = ? AND first = ?", (kept.tobytes(), term, first)
+            )
+        else:
+            connection.execute("DELETE FROM posting WHERE term = ? AND first = ?", (term, first))
+    connection.execute("UPDATE term SET nodes = nodes - 1 WHERE code = ?", (term,))
+    connection.execute("DELETE FROM term WHERE code = ? AND nodes <= 0", (term,))

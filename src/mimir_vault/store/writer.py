@@ -1,0 +1,217 @@
+"""The writer: all rows of a node put, changed or erased together, inside one write transaction of a space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+
+from mimir_vault.crypto.sealer import SealedNode
+from mimir_vault.model.codec import Metadata, State, decode, decode_values, encode
+from mimir_vault.model.facets import HIDDEN, NEVER, PINNED, UNINDEXED, Facets
+from mimir_vault.model.link import LINK_KINDS
+from mimir_vault.store import attributes, audit, nodes, vectors, words
+from mimir_vault.store.freshness import Change
+from mimir_vault.store.names import Names, Thread, Threads, thread_identity
+from mimir_vault.store.nodes import NODE_TAG, TOMBSTONE_TAG, Sealer, StoredNode
+from mimir_vault.store.vectors import NewVector
+
+FOLLOWS, SUPERSEDES = LINK_KINDS.index("follows"), LINK_KINDS.index("supersedes")
+LENGTH_MAX = 0xFFFF
+"""`length` of a facet row saturates here."""
+EraseCodes = Callable[[int, bytes, Sequence[int]], bytes]
+"""Takes a model's code, its saved sketch and erased vids; returns the saved sketch without their codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findable:
+    """What a node is found by: its terms with their counts, and the vectors of its windows by one model."""
+
+    terms: Mapping[str, int] = field(default_factory=dict)
+    model: int = 0
+    vectors: Sequence[NewVector] = ()
+
+
+def ref_path(ref: Sequence[str]) -> bytes:
+    """Return a ref as bytes that sort part by part, so that a subtree is a range: parts escaped, each ended by 00 00."""
+    return b"".join(part.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x00" for part in ref)
+
+
+class Writer:
+    """One write transaction of a space. Made by `SpaceStore.write`; nothing of it is kept when the block raises."""
+
+    def __init__(self, connection: apsw.Connection, sealer: Sealer, change: Change, words_version: int) -> None:
+        self.connection, self.sealer, self.change = connection, sealer, change
+        self._words_version = words_version
+        self._names, self._threads = Names(connection), Threads(connection)
+        self._codes: dict[str, int] = {}
+        self._ids: dict[int, bytes] = {}
+        self._recorded = change.before.recorded
+
+    @property
+    def generation(self) -> int:
+        """The generation that this transaction makes."""
+        return self.change.generation
+
+    def recorded(self, now: int) -> int:
+        """Return the moment of storing for the next node: now, or just after the newest one if the clock went back."""
+        self._recorded = max(now, self._recorded + 1)
+        self.change.recorded = self._recorded
+        return self._recorded
+
+    def thread(self, under: Sequence[str], user: str | None, agent: str | None, session: str) -> Thread:
+        """Return the chain of a session; `length` is the place of its next node, `head` the seq of its newest."""
+        return self._threads.get(thread_identity(under, user, agent, session))
+
+    def head(self, thread: Thread) -> bytes | None:
+        """Return the id of the newest node of a chain, None where there is none or it was erased."""
+        if not thread.head:
+            return None
+        return self._ids.get(thread.head) or nodes.ids_of(self.connection, [thread.head]).get(thread.head)
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Fetch or make the codes of many terms at once."""
+        self._codes.update(words.codes(self.connection, (t for t in texts if t not in self._codes), create=True))
+
+    def put(
+        self, payload: bytes, metadata: Metadata, state: State, findable: Findable, thread: Thread | None
+    ) -> StoredNode:
+        """Seal a node and write all its rows."""
+        sealed = self.sealer.seal(payload, encode(metadata), encode(state))
+        seq = nodes.insert(self.connection, sealed)
+        self._ids[seq] = sealed.id
+        self.change.put(NODE_TAG, nodes.element(sealed))
+        self.derive(StoredNode(seq, sealed), metadata, state, findable, thread)
+        return StoredNode(seq, sealed)
+
+    def derive(
+        self, node: StoredNode, metadata: Metadata, state: State, findable: Findable, thread: Thread | None
+    ) -> None:
+        """Write the derived rows of a node that has none: facets, words, vectors, links, attributes, ref."""
+        seq = node.seq
+        if thread is not None:
+            self._threads.append(thread, seq)
+        self._put_facets(seq, metadata, state, findable, thread)
+        self.learn(list(findable.terms))
+        words.put(self.connection, seq, sorted((self._codes[t], min(n, 255)) for t, n in findable.terms.items()))
+        if findable.vectors:
+            vectors.put(self.connection, seq, findable.model, findable.vectors)
+        attributes.put(
+            self.connection, self._names, seq, attributes.attributes_of(metadata.tags, decode_values(metadata.values))
+        )
+        for kind, target in metadata.links:
+            if kind != FOLLOWS:
+                older = nodes.seqs_of(self.connection, [target]).get(target, 0)
+                self.connection.execute("INSERT INTO link VALUES (?, ?, ?, ?)", (seq, kind, target, older))
+        if state.ref is not None:
+            self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (ref_path(state.ref), seq))
+
+    def _put_facets(
+        self, seq: int, metadata: Metadata, state: State, findable: Findable, thread: Thread | None
+    ) -> None:
+        code = self._names.code
+        facets = Facets(
+            seq=seq, at=metadata.at, recorded=metadata.recorded,
+            expires=NEVER if state.expires is None else state.expires,
+            user=code(metadata.user), agent=code(metadata.agent), speaker=code(metadata.speaker),
+            role=code(metadata.role), kind=code(metadata.kind), session=code(metadata.session),
+            thread=thread.code if thread is not None else 0,
+            length=min(sum(findable.terms.values()), LENGTH_MAX), windows=min(len(findable.vectors), 255),
+            flags=_flags(metadata, state),
+        )  # fmt: skip
+        self.connection.execute("INSERT INTO facet VALUES (?, ?)", (seq, facets.pack()))
+
+    def replace_state(self, node: StoredNode, state: State) -> StoredNode:
+        """Give a node another state; its id stays."""
+        metadata = decode(Metadata, self.sealer.open_metadata(node.sealed))
+        before = decode(State, self.sealer.open_state(node.sealed))
+        sealed = self.sealer.replace_state(node.sealed, encode(state))
+        self.connection.execute("UPDATE node SET state = ? WHERE seq = ?", (sealed.state, node.seq))
+        self.change.take(NODE_TAG, nodes.element(node.sealed))
+        self.change.put(NODE_TAG, nodes.element(sealed))
+        row = self.connection.execute("SELECT data FROM facet WHERE seq = ?", (node.seq,)).fetchall()
+        facets = Facets.unpack(row[0][0])._replace(
+            expires=NEVER if state.expires is None else state.expires, flags=_flags(metadata, state)
+        )
+        self.connection.execute("UPDATE facet SET data = ? WHERE seq = ?", (facets.pack(), node.seq))
+        self.connection.execute("INSERT OR IGNORE INTO change VALUES (?, ?)", (self.generation, node.seq))
+        if before.ref != state.ref:
+            if before.ref is not None:
+                self.connection.execute(
+                    "DELETE FROM ref WHERE path = ? AND seq = ?", (ref_path(before.ref), node.seq)
+                )
+            if state.ref is not None:
+                self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (ref_path(state.ref), node.seq))
+        return StoredNode(node.seq, sealed)
+
+    def erase(self, gone: Sequence[StoredNode], erase_codes: EraseCodes) -> list[int]:
+        """Remove nodes, their keys and all derived of them; return the seqs of nodes they had superseded."""
+        if not gone:
+            return []
+        seqs = [node.seq for node in gone]
+        if max(seqs) > words.through(self.connection):
+            words.merge(self.connection, self._words_version)
+        words.erase(self.connection, seqs)
+        self._erase_codes(vectors.erase(self.connection, seqs), erase_codes)
+        current_again: list[int] = []
+        for node in gone:
+            current_again += self._erase_rows(node)
+        return sorted(set(current_again) - set(seqs))
+
+    def _erase_rows(self, node: StoredNode) -> list[int]:
+        seq, sealed = node.seq, node.sealed
+        metadata = decode(Metadata, self.sealer.open_metadata(sealed))
+        state = decode(State, self.sealer.open_state(sealed))
+        found = attributes.attributes_of(metadata.tags, decode_values(metadata.values))
+        attributes.erase(self.connection, self._names, seq, found)
+        again = self.connection.execute(
+            "DELETE FROM link WHERE newer = ? RETURNING kind, older", (seq,)
+        ).fetchall()
+        self.connection.execute("UPDATE link SET older = 0 WHERE target = ?", (sealed.id,))
+        for row in self.connection.execute("DELETE FROM facet WHERE seq = ? RETURNING data", (seq,)).fetchall():
+            facets = Facets.unpack(row[0])
+            for code in (facets.user, facets.agent, facets.speaker, facets.role, facets.kind, facets.session):
+                self._names.drop(code)
+            self._threads.drop(facets.thread)
+        for table in ("change", "sealed_vector", "node"):
+            self.connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
+        if state.ref is not None:
+            self.connection.execute("DELETE FROM ref WHERE path = ? AND seq = ?", (ref_path(state.ref), seq))
+        self.connection.execute("INSERT INTO tombstone VALUES (?, ?, ?)", (sealed.id, self.generation, seq))
+        self.change.take(NODE_TAG, nodes.element(sealed))
+        self.change.put(TOMBSTONE_TAG, nodes.tombstone_element(sealed.id, self.generation))
+        return [older for kind, older in again if kind == SUPERSEDES and older]
+
+    def _erase_codes(self, gone: Sequence[tuple[int, int]], erase_codes: EraseCodes) -> None:
+        """Overwrite the codes of erased vectors in the saved sketches: a removed code would stay in their bytes."""
+        for row in self.connection.execute("SELECT kind, version, model, through FROM derived").fetchall():
+            kind, version, model, through = row
+            vids = [vid for code, vid in gone if code == model and vid <= through]
+            if kind == vectors.sketch_kind(model) and vids:
+                saved = vectors.load_sketch(self.connection, model, version)
+                if saved is not None:
+                    cleaned = erase_codes(model, saved[1], vids)
+                    vectors.save_sketch(self.connection, model, version, through, cleaned)
+
+    def merge_words(self) -> int:
+        """Write the postings of nodes that have none yet; return how many there were."""
+        return words.merge(self.connection, self._words_version)
+
+    def audit(self, event: str, at: int, **facts: Any) -> None:
+        """Add an event to the space's audit chain; facts are ids, counts and names of verbs, never content."""
+        audit.append(self.connection, self.sealer, at, event, facts)
+
+    def flush(self) -> None:
+        """Write what was counted up; called once, at the end of the transaction."""
+        self._names.flush()
+        self._threads.flush()
+
+
+def _flags(metadata: Metadata, state: State) -> int:
+    return (
+        (PINNED if state.pinned else 0) | (HIDDEN if state.hidden else 0) | (0 if metadata.indexed else UNINDEXED)
+    )
+
+
