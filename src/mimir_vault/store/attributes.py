@@ -13,6 +13,7 @@ import msgspec
 
 from mimir_vault.model.filter import Condition
 from mimir_vault.store.names import Names
+from mimir_vault.store.query import each, fetch
 
 VALUE_BYTES_MAX = 64
 """Values are cut here; longer ones that begin alike are told apart when the envelope is opened."""
@@ -58,11 +59,12 @@ def put(connection: apsw.Connection, names: Names, seq: int, attributes: Iterabl
 def erase(connection: apsw.Connection, names: Names, seq: int, attributes: Iterable[tuple[str, bytes]]) -> None:
     """Remove the attributes of a node."""
     for path, value in attributes:
-        rows = connection.execute(
+        rows = fetch(
+            connection,
             "DELETE FROM attribute WHERE path = (SELECT code FROM name WHERE text = ?) AND value = ? AND seq = ?"
             " RETURNING path",
             (path, value, seq),
-        ).fetchall()
+        )
         for row in rows:
             names.drop(row[0])
 
@@ -85,17 +87,17 @@ def lookup(connection: apsw.Connection, condition: Condition) -> list[int] | Non
         values = [wanted[0] if isinstance(wanted, tuple) and wanted else wanted]
     if values is not None and any(value is None for value in values):
         return None
-    code = connection.execute("SELECT code FROM name WHERE text = ?", (path,)).fetchall()
+    code = fetch(connection, "SELECT code FROM name WHERE text = ?", (path,))
     if not code:
         return []
     if values is None or any(isinstance(value, (list, tuple)) for value in values):
-        return [row[0] for row in connection.execute("SELECT DISTINCT seq FROM attribute WHERE path = ?", code[0])]
+        return [row[0] for row in each(connection, "SELECT DISTINCT seq FROM attribute WHERE path = ?", code[0])]
     found: set[int] = set()
     for value in values:
         found.update(
             row[0]
-            for row in connection.execute(
-                "SELECT seq FROM attribute WHERE path = ? AND value = ?", (code[0][0], value_bytes(value))
+            for row in each(
+                connection, "SELECT seq FROM attribute WHERE path = ? AND value = ?", (code[0][0], value_bytes(value))
             )
         )
     return sorted(found)

@@ -11,6 +11,7 @@ import msgspec
 
 from mimir_vault.errors import TamperedError
 from mimir_vault.store.freshness import Digester
+from mimir_vault.store.query import each, fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Event:
 def append(connection: apsw.Connection, digester: Digester, at: int, verb: str, facts: Mapping[str, Any]) -> None:
     """Inside a write transaction: add an event; each binds the one before."""
     encoded = msgspec.msgpack.encode((at, verb, dict(facts)))
-    last = connection.execute("SELECT chain FROM audit ORDER BY place DESC LIMIT 1").fetchall()
+    last = fetch(connection, "SELECT chain FROM audit ORDER BY place DESC LIMIT 1")
     chain = digester.chain(last[0][0] if last else bytes(32), b"audit" + encoded)
     connection.execute("INSERT INTO audit (at, event, chain) VALUES (?, ?, ?)", (at, encoded, chain))
 
@@ -38,7 +39,7 @@ def events(connection: apsw.Connection, digester: Digester) -> Iterator[Event]:
         TamperedError: an event was changed, dropped or moved.
     """
     previous = bytes(32)
-    for place, at, encoded, chain in connection.execute("SELECT place, at, event, chain FROM audit ORDER BY place"):
+    for place, at, encoded, chain in each(connection, "SELECT place, at, event, chain FROM audit ORDER BY place"):
         if digester.chain(previous, b"audit" + encoded) != chain:
             raise TamperedError("the audit chain is broken; restore a backup")
         previous = chain

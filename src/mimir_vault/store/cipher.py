@@ -1,4 +1,4 @@
-"""The page cipher: how a connection is given its key, behind a Protocol so that overhead can be measured against none."""
+"""The page cipher: how a connection is given its key; a Protocol, so that its cost can be measured against none."""
 
 from __future__ import annotations
 

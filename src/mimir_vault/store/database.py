@@ -143,8 +143,9 @@ class Database:
                     connection.pragma("page_size", PAGE_BYTES)
                     connection.pragma("journal_mode", "wal")
                 for pragma, value in (
-                    ("synchronous", self._synchronous), ("secure_delete", 1), ("temp_store", "memory"), ("trusted_schema", 0),
-                    ("cell_size_check", 1), ("wal_autocheckpoint", 0), ("cache_size", -CACHE_KIB), ("fullfsync", 1),
+                    ("synchronous", self._synchronous), ("secure_delete", 1), ("temp_store", "memory"),
+                    ("trusted_schema", 0), ("cell_size_check", 1), ("wal_autocheckpoint", 0),
+                    ("cache_size", -CACHE_KIB), ("fullfsync", 1),
                 ):  # fmt: skip
                     connection.pragma(pragma, value)
                 connection.set_wal_hook(self._count_wal)

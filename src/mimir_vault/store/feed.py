@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mimir_vault.model.link import LINK_KINDS
 from mimir_vault.store import freshness, names
+from mimir_vault.store.query import each, fetch
 
 SUPERSEDES = LINK_KINDS.index("supersedes")
 
@@ -41,20 +42,21 @@ def news(connection: apsw.Connection, seen: Seen) -> News | None:
     generation = freshness.generation(connection)
     if generation == seen.generation:
         return None
-    changed = connection.execute(
+    changed = each(
+        connection,
         "SELECT data FROM facet WHERE seq IN (SELECT seq FROM change WHERE generation > ?) AND seq <= ? ORDER BY seq",
         (seen.generation, seen.seq),
     )
     facets = b"".join(row[0] for row in changed)
     facets += b"".join(
-        row[0] for row in connection.execute("SELECT data FROM facet WHERE seq > ? ORDER BY seq", (seen.seq,))
+        row[0] for row in each(connection, "SELECT data FROM facet WHERE seq > ? ORDER BY seq", (seen.seq,))
     )
-    erased = connection.execute("SELECT seq FROM tombstone WHERE generation > ?", (seen.generation,)).fetchall()
-    pairs = connection.execute(
-        "SELECT newer, older FROM link WHERE kind = ? AND newer > ? AND older > 0", (SUPERSEDES, seen.seq)
-    ).fetchall()
+    erased = fetch(connection, "SELECT seq FROM tombstone WHERE generation > ?", (seen.generation,))
+    pairs = fetch(
+        connection, "SELECT newer, older FROM link WHERE kind = ? AND newer > ? AND older > 0", (SUPERSEDES, seen.seq)
+    )
     new_names = names.all_names(connection, seen.name)
-    newest = connection.execute("SELECT coalesce(max(seq), 0) FROM node").fetchall()[0][0]
+    newest = fetch(connection, "SELECT coalesce(max(seq), 0) FROM node")[0][0]
     return News(
         facets,
         np.array([row[0] for row in erased], dtype=np.int64),

@@ -16,6 +16,7 @@ import apsw
 import msgspec
 
 from mimir_vault.errors import TamperedError
+from mimir_vault.store.query import each, fetch
 from mimir_vault.store.schema import DIGESTED_TABLES
 
 MODULUS = 1 << 256
@@ -106,9 +107,9 @@ def read(connection: apsw.Connection) -> Freshness:
     Raises:
         TamperedError: its row is missing or nonsense.
     """
-    rows = connection.execute(
-        "SELECT generation, count, digest, rows_digest, chain, recorded FROM freshness WHERE one = 1"
-    ).fetchall()
+    rows = fetch(
+        connection, "SELECT generation, count, digest, rows_digest, chain, recorded FROM freshness WHERE one = 1"
+    )
     if not rows or len(rows[0][2]) != 32 or len(rows[0][3]) != 32 or len(rows[0][4]) != 32:
         raise TamperedError("the freshness of a database is missing; restore a backup")
     generation, count, digest, rows_digest, chain, recorded = rows[0]
@@ -119,7 +120,7 @@ def read(connection: apsw.Connection) -> Freshness:
 
 def generation(connection: apsw.Connection) -> int:
     """Return the present generation alone."""
-    return int(connection.execute("SELECT generation FROM freshness WHERE one = 1").fetchall()[0][0])
+    return int(fetch(connection, "SELECT generation FROM freshness WHERE one = 1")[0][0])
 
 
 def begin(connection: apsw.Connection) -> None:
@@ -164,19 +165,19 @@ def _write(change: Change) -> None:
 
 def chain_value(connection: apsw.Connection, at_generation: int) -> bytes | None:
     """Return the chain's value of a generation, None where it is not kept."""
-    rows = connection.execute("SELECT value FROM chain WHERE generation = ?", (at_generation,)).fetchall()
+    rows = fetch(connection, "SELECT value FROM chain WHERE generation = ?", (at_generation,))
     return rows[0][0] if rows else None
 
 
 def recompute_rows(connection: apsw.Connection, digester: Digester) -> int:
     """Return the sum over every row of every digested table, read afresh."""
     total = 0
-    present = {row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    present = {row[0] for row in each(connection, "SELECT name FROM sqlite_schema WHERE type = 'table'")}
     for table in DIGESTED_TABLES:
         if table not in present:
             continue
         tag = table.encode()
-        rows: Iterator[tuple[Any, ...]] = connection.execute(f"SELECT * FROM {table}")
+        rows: Iterator[tuple[Any, ...]] = each(connection, f"SELECT * FROM {table}")
         for row in rows:
             total += digester.digest_element(tag, _ROWS.encode(row))
     return total % MODULUS
@@ -185,7 +186,7 @@ def recompute_rows(connection: apsw.Connection, digester: Digester) -> int:
 def check_chain(connection: apsw.Connection) -> None:
     """Refuse a chain that does not end at the present generation or has a gap (TamperedError)."""
     now = read(connection)
-    kept, newest = connection.execute("SELECT count(*), max(generation) FROM chain").fetchall()[0]
+    kept, newest = fetch(connection, "SELECT count(*), max(generation) FROM chain")[0]
     if kept != min(now.generation, CHAIN_KEPT) or (kept and newest != now.generation):
         raise TamperedError("the chain of generations has a gap; restore a backup")
     if kept and chain_value(connection, now.generation) != now.chain:

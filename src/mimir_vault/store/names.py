@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import apsw
 import msgspec
 
+from mimir_vault.store.query import each, fetch
+
 
 class Names:
     """Codes of names inside one write transaction; `flush` writes how their uses changed."""
@@ -23,11 +25,9 @@ class Names:
             return 0
         code = self._codes.get(text)
         if code is None:
-            rows = self._connection.execute("SELECT code FROM name WHERE text = ?", (text,)).fetchall()
+            rows = fetch(self._connection, "SELECT code FROM name WHERE text = ?", (text,))
             if not rows:
-                rows = self._connection.execute(
-                    "INSERT INTO name (text, uses) VALUES (?, 0) RETURNING code", (text,)
-                ).fetchall()
+                rows = fetch(self._connection, "INSERT INTO name (text, uses) VALUES (?, 0) RETURNING code", (text,))
             code = self._codes[text] = int(rows[0][0])
         self._uses[code] = self._uses.get(code, 0) + 1
         return code
@@ -51,7 +51,7 @@ class Names:
 
 def all_names(connection: apsw.Connection, above: int = 0) -> dict[int, str]:
     """Return every name with a code above `above`, by code."""
-    return dict(connection.execute("SELECT code, text FROM name WHERE code > ?", (above,)))
+    return dict(each(connection, "SELECT code, text FROM name WHERE code > ?", (above,)))
 
 
 def thread_identity(under: Iterable[str], user: str | None, agent: str | None, session: str) -> bytes:
@@ -82,15 +82,16 @@ class Threads:
         """Return the chain of an identity, a new one where there is none."""
         thread = self._by_identity.get(identity)
         if thread is None:
-            rows = self._connection.execute(
-                "SELECT code, length, uses, head FROM thread WHERE identity = ?", (identity,)
-            ).fetchall()
+            rows = fetch(
+                self._connection, "SELECT code, length, uses, head FROM thread WHERE identity = ?", (identity,)
+            )
             if not rows:
-                rows = self._connection.execute(
+                rows = fetch(
+                    self._connection,
                     "INSERT INTO thread (identity, length, uses, head) VALUES (?, 0, 0, 0)"
                     " RETURNING code, length, uses, head",
                     (identity,),
-                ).fetchall()
+                )
             thread = self._by_code.setdefault(int(rows[0][0]), Thread(*rows[0]))
             self._by_identity[identity] = thread
         return thread
@@ -106,9 +107,7 @@ class Threads:
         """Count one live node of a chain less."""
         thread = self._by_code.get(code)
         if thread is None:
-            rows = self._connection.execute(
-                "SELECT code, length, uses, head FROM thread WHERE code = ?", (code,)
-            ).fetchall()
+            rows = fetch(self._connection, "SELECT code, length, uses, head FROM thread WHERE code = ?", (code,))
             if not rows:
                 return
             thread = self._by_code.setdefault(code, Thread(*rows[0]))

@@ -13,6 +13,7 @@ import numpy as np
 from mimir_vault.crypto.sealer import SealedNode
 from mimir_vault.errors import AmbiguousIdError, NotFoundError
 from mimir_vault.store.freshness import Digester
+from mimir_vault.store.query import each, fetch
 
 ID_DIGITS_MIN = 8
 """Shortest beginning of a node id that is accepted for it."""
@@ -55,10 +56,11 @@ def _stored(row: tuple[int, bytes, int, bytes, bytes, bytes, bytes]) -> StoredNo
 
 def insert(connection: apsw.Connection, sealed: SealedNode) -> int:
     """Write a node; return its seq."""
-    row = connection.execute(
+    row = fetch(
+        connection,
         "INSERT INTO node (id, epoch, wrap, payload, metadata, state) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq",
         (sealed.id, sealed.epoch, sealed.wrap, sealed.payload, sealed.metadata, sealed.state),
-    ).fetchall()
+    )
     return int(row[0][0])
 
 
@@ -67,13 +69,13 @@ def by_seq(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, Stored
     if not len(seqs):
         return {}
     wanted = apsw.carray(np.array(seqs, dtype=np.int64))
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM node WHERE seq IN carray(?)", (wanted,))
+    rows = each(connection, f"SELECT {_COLUMNS} FROM node WHERE seq IN carray(?)", (wanted,))
     return {row[0]: _stored(row) for row in rows}
 
 
 def by_id(connection: apsw.Connection, node_id: bytes) -> StoredNode | None:
     """Return the node of a whole id, None where there is none."""
-    rows = connection.execute(f"SELECT {_COLUMNS} FROM node WHERE id = ?", (node_id,)).fetchall()
+    rows = fetch(connection, f"SELECT {_COLUMNS} FROM node WHERE id = ?", (node_id,))
     return _stored(rows[0]) if rows else None
 
 
@@ -90,9 +92,7 @@ def find(connection: apsw.Connection, digits: str) -> StoredNode | None:
     if len(text) == 64:
         return by_id(connection, bytes.fromhex(text))
     low, high = bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM node WHERE id BETWEEN ? AND ? LIMIT 2", (low, high)
-    ).fetchall()
+    rows = fetch(connection, f"SELECT {_COLUMNS} FROM node WHERE id BETWEEN ? AND ? LIMIT 2", (low, high))
     if len(rows) > 1:
         raise AmbiguousIdError(f"several node ids begin with {text}; give more digits")
     return _stored(rows[0]) if rows else None
@@ -103,7 +103,7 @@ def seqs_of(connection: apsw.Connection, ids: Iterable[bytes]) -> dict[bytes, in
     wanted = tuple(ids)
     if not wanted:
         return {}
-    return dict(connection.execute("SELECT id, seq FROM node WHERE id IN carray(?)", (apsw.carray(wanted),)))
+    return dict(each(connection, "SELECT id, seq FROM node WHERE id IN carray(?)", (apsw.carray(wanted),)))
 
 
 def ids_of(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, bytes]:
@@ -111,12 +111,12 @@ def ids_of(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, bytes]
     if not len(seqs):
         return {}
     wanted = apsw.carray(np.array(seqs, dtype=np.int64))
-    return dict(connection.execute("SELECT seq, id FROM node WHERE seq IN carray(?)", (wanted,)))
+    return dict(each(connection, "SELECT seq, id FROM node WHERE seq IN carray(?)", (wanted,)))
 
 
 def every(connection: apsw.Connection, above: int = 0) -> Iterator[StoredNode]:
     """Yield all nodes with seq above `above`, ascending."""
-    for row in connection.execute(f"SELECT {_COLUMNS} FROM node WHERE seq > ? ORDER BY seq", (above,)):
+    for row in each(connection, f"SELECT {_COLUMNS} FROM node WHERE seq > ? ORDER BY seq", (above,)):
         yield _stored(row)
 
 
@@ -139,7 +139,7 @@ def recompute(connection: apsw.Connection, digester: Digester) -> tuple[int, int
     for node in every(connection):
         total += digester.digest_element(NODE_TAG, element(node.sealed))
         count += 1
-    for node_id, generation in connection.execute("SELECT id, generation FROM tombstone"):
+    for node_id, generation in each(connection, "SELECT id, generation FROM tombstone"):
         total += digester.digest_element(TOMBSTONE_TAG, tombstone_element(node_id, generation))
         count += 1
     return count, total

@@ -1,10 +1,11 @@
-"""Size classes: a file's length tells only its class, because the rest of the class is filled with encrypted padding."""
+"""Size classes: a file's length tells only its class; the rest of the class is filled with encrypted padding."""
 
 from __future__ import annotations
 
 import apsw
 
 from mimir_vault.store.database import PAGE_BYTES
+from mimir_vault.store.query import fetch
 
 MIB = 1 << 20
 SPACE_FLOOR = 16 * MIB
@@ -25,7 +26,10 @@ _LEAF_BYTES = 3_800
 
 
 def size_class(size: int, floor: int) -> int:
-    """Return the smallest class of at least `size` bytes: 2^n or 1.5·2^n MiB from `floor`, then multiples of 128 MiB."""
+    """Return the smallest class of at least `size` bytes.
+
+    Classes are 2^n and 1.5·2^n MiB from `floor`, and above `LARGE` multiples of `LARGE_STEP`.
+    """
     if size <= floor:
         return floor
     if size > LARGE:
@@ -40,7 +44,7 @@ def size_class(size: int, floor: int) -> int:
 
 def pages(connection: apsw.Connection) -> tuple[int, int, int]:
     """Return how many pages the file has, how many of them are free, and how many are padding."""
-    padded = connection.execute("SELECT coalesce(sum(pages), 0) FROM padding").fetchall()[0][0]
+    padded = fetch(connection, "SELECT coalesce(sum(pages), 0) FROM padding")[0][0]
     return int(connection.pragma("page_count")), int(connection.pragma("freelist_count")), int(padded)
 
 
@@ -54,7 +58,7 @@ def release(connection: apsw.Connection, needed: int) -> None:
     connection.pragma("secure_delete", 0)
     try:
         while int(connection.pragma("freelist_count")) < needed:
-            row = connection.execute("SELECT rowid FROM padding LIMIT 1").fetchall()
+            row = fetch(connection, "SELECT rowid FROM padding LIMIT 1")
             if not row:
                 return
             connection.execute("DELETE FROM padding WHERE rowid = ?", (row[0][0],))

@@ -10,6 +10,7 @@ from mimir_vault.store import freshness, schema
 from mimir_vault.store.cipher import PageCipher
 from mimir_vault.store.database import Database
 from mimir_vault.store.freshness import Freshness
+from mimir_vault.store.query import fetch
 
 log = logging.getLogger("mimir_vault")
 
@@ -20,7 +21,9 @@ class Pins:
     def __init__(self, path: Path, cipher: PageCipher) -> None:
         create = not path.exists()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._database = Database(path, cipher, "the state file that guards against old copies", create=create, durable=False)
+        self._database = Database(
+            path, cipher, "the state file that guards against old copies", create=create, durable=False
+        )
         with self._database.write() as connection:
             schema.migrate(connection, schema.PINS_MIGRATIONS, schema.PINS_APPLICATION_ID, "the state file")
         self.path = path
@@ -28,9 +31,9 @@ class Pins:
     def get(self, name: str, replica: bytes) -> tuple[int, bytes] | None:
         """Return generation and chain value last seen of a database, None where it was never seen."""
         with self._database.read() as connection:
-            rows = connection.execute(
-                "SELECT generation, chain FROM pin WHERE name = ? AND replica = ?", (name, replica)
-            ).fetchall()
+            rows = fetch(
+                connection, "SELECT generation, chain FROM pin WHERE name = ? AND replica = ?", (name, replica)
+            )
         return (rows[0][0], rows[0][1]) if rows else None
 
     def put(self, name: str, replica: bytes, generation: int, chain: bytes, now: int, *, lower: bool = False) -> None:

@@ -9,6 +9,8 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from mimir_vault.store.query import each, fetch
+
 PART_BYTES = 256 << 10
 """The saved sketch is cut into rows of this size, so that one change rewrites little."""
 
@@ -52,17 +54,18 @@ def models(connection: apsw.Connection) -> list[Model]:
     """Return the models of a space, oldest first."""
     return [
         Model(*row)
-        for row in connection.execute("SELECT code, name, dimension, digest, probe, frozen FROM model ORDER BY code")
+        for row in each(connection, "SELECT code, name, dimension, digest, probe, frozen FROM model ORDER BY code")
     ]
 
 
 def put_model(connection: apsw.Connection, name: str, dimension: int, digest: str, probe: bytes) -> Model:
     """Write a new model."""
-    row = connection.execute(
+    row = fetch(
+        connection,
         "INSERT INTO model (name, dimension, digest, probe) VALUES (?, ?, ?, ?)"
         " RETURNING code, name, dimension, digest, probe, frozen",
         (name, dimension, digest, probe),
-    ).fetchall()[0]
+    )[0]
     return Model(*row)
 
 
@@ -83,7 +86,7 @@ def erase(connection: apsw.Connection, seqs: Sequence[int]) -> list[tuple[int, i
     """Remove the vectors of nodes; return (model, vid) of each."""
     gone: list[tuple[int, int]] = []
     for seq in seqs:
-        gone += connection.execute("DELETE FROM vector WHERE seq = ? RETURNING model, vid", (seq,)).fetchall()
+        gone += fetch(connection, "DELETE FROM vector WHERE seq = ? RETURNING model, vid", (seq,))
     return gone
 
 
@@ -101,19 +104,27 @@ def _rows(cursor: Iterator[tuple[int, int, int, bytes]]) -> VectorRows:
 
 def by_vid(connection: apsw.Connection, vids: NDArray[np.int64]) -> VectorRows:
     """Return the vectors of these vids that still exist, in one statement."""
-    return _rows(
-        connection.execute("SELECT vid, seq, window, data FROM vector WHERE vid IN carray(?)", (apsw.carray(vids),))
-    ) if len(vids) else _rows(iter(()))
+    return (
+        _rows(
+            connection.execute("SELECT vid, seq, window, data FROM vector WHERE vid IN carray(?)", (apsw.carray(vids),))
+        )
+        if len(vids)
+        else _rows(iter(()))
+    )
 
 
 def by_seq(connection: apsw.Connection, model: int, seqs: NDArray[np.int64]) -> VectorRows:
     """Return all vectors of these nodes by one model, in one statement."""
-    return _rows(
-        connection.execute(
-            "SELECT vid, seq, window, data FROM vector WHERE seq IN carray(?) AND model = ?",
-            (apsw.carray(seqs), model),
+    return (
+        _rows(
+            connection.execute(
+                "SELECT vid, seq, window, data FROM vector WHERE seq IN carray(?) AND model = ?",
+                (apsw.carray(seqs), model),
+            )
         )
-    ) if len(seqs) else _rows(iter(()))
+        if len(seqs)
+        else _rows(iter(()))
+    )
 
 
 def after(connection: apsw.Connection, model: int, vid: int, limit: int = -1) -> VectorRows:
@@ -128,18 +139,23 @@ def after(connection: apsw.Connection, model: int, vid: int, limit: int = -1) ->
 
 def count(connection: apsw.Connection, model: int) -> int:
     """Return how many vectors of a model there are."""
-    return int(connection.execute("SELECT count(*) FROM vector WHERE model = ?", (model,)).fetchall()[0][0])
+    return int(fetch(connection, "SELECT count(*) FROM vector WHERE model = ?", (model,))[0][0])
 
 
 def passages(connection: apsw.Connection, model: int, seqs: Sequence[int]) -> dict[tuple[int, int], tuple[int, int]]:
     """Return (start, stop) of each (seq, window)."""
-    return {
-        (seq, window): (start, stop)
-        for seq, window, start, stop in connection.execute(
-            "SELECT seq, window, start, stop FROM vector WHERE seq IN carray(?) AND model = ?",
-            (apsw.carray(np.array(seqs, dtype=np.int64)), model),
-        )
-    } if len(seqs) else {}
+    return (
+        {
+            (seq, window): (start, stop)
+            for seq, window, start, stop in each(
+                connection,
+                "SELECT seq, window, start, stop FROM vector WHERE seq IN carray(?) AND model = ?",
+                (apsw.carray(np.array(seqs, dtype=np.int64)), model),
+            )
+        }
+        if len(seqs)
+        else {}
+    )
 
 
 def sketch_kind(model: int) -> str:
@@ -148,9 +164,9 @@ def sketch_kind(model: int) -> str:
 
 
 def save_sketch(connection: apsw.Connection, model: int, version: int, through: int, saved: bytes) -> None:
-    """Inside a write transaction: write a sketch that holds the vectors up to vid `through`; only changed parts move."""
+    """Inside a write transaction: write a sketch that holds the vectors up to vid `through`; unchanged parts stay."""
     parts = [saved[begin : begin + PART_BYTES] for begin in range(0, len(saved), PART_BYTES)]
-    old = dict(connection.execute("SELECT part, data FROM sketch WHERE model = ?", (model,)))
+    old: dict[int, bytes] = dict(each(connection, "SELECT part, data FROM sketch WHERE model = ?", (model,)))
     for number, part in enumerate(parts):
         if old.get(number) != part:
             connection.execute("INSERT OR REPLACE INTO sketch VALUES (?, ?, ?)", (model, number, part))
@@ -164,12 +180,12 @@ def save_sketch(connection: apsw.Connection, model: int, version: int, through: 
 
 def load_sketch(connection: apsw.Connection, model: int, version: int) -> tuple[int, bytes] | None:
     """Return (through, saved bytes) of a model's sketch, None where there is none of this version."""
-    rows = connection.execute(
-        "SELECT through FROM derived WHERE kind = ? AND version = ?", (sketch_kind(model), version)
-    ).fetchall()
+    rows = fetch(
+        connection, "SELECT through FROM derived WHERE kind = ? AND version = ?", (sketch_kind(model), version)
+    )
     if not rows:
         return None
-    parts = connection.execute("SELECT data FROM sketch WHERE model = ? ORDER BY part", (model,)).fetchall()
+    parts = fetch(connection, "SELECT data FROM sketch WHERE model = ? ORDER BY part", (model,))
     return int(rows[0][0]), b"".join(part[0] for part in parts)
 
 

@@ -12,6 +12,8 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from mimir_vault.store.query import each, fetch
+
 PLACE = np.dtype([("number", "<u4"), ("times", "u1")])
 """One place of a list: a term's code or a node's seq, and how often (saturated at 255)."""
 BLOCK_PLACES = 760
@@ -38,13 +40,16 @@ def codes(connection: apsw.Connection, texts: Iterable[str], *, create: bool) ->
     if not wanted:
         return {}
     found: dict[str, int] = dict(
-        connection.execute("SELECT text, code FROM term WHERE text IN carray(?)", (apsw.carray(tuple(wanted)),))
+        (text, code)
+        for text, code in each(
+            connection, "SELECT text, code FROM term WHERE text IN carray(?)", (apsw.carray(tuple(wanted)),)
+        )
     )
     if create:
         for text in wanted:
             if text not in found:
-                row = connection.execute("INSERT INTO term (text, nodes) VALUES (?, 0) RETURNING code", (text,))
-                found[text] = int(row.fetchall()[0][0])
+                made = fetch(connection, "INSERT INTO term (text, nodes) VALUES (?, 0) RETURNING code", (text,))
+                found[text] = int(made[0][0])
     return found
 
 
@@ -56,13 +61,13 @@ def put(connection: apsw.Connection, seq: int, places: Sequence[tuple[int, int]]
 
 def through(connection: apsw.Connection) -> int:
     """Return the seq up to which postings are written."""
-    rows = connection.execute("SELECT through FROM derived WHERE kind = ?", (KIND,)).fetchall()
+    rows = fetch(connection, "SELECT through FROM derived WHERE kind = ?", (KIND,))
     return int(rows[0][0]) if rows else 0
 
 
 def tail(connection: apsw.Connection, above: int) -> tuple[NDArray[np.int64], Places]:
     """Return the term lists of nodes with seq above `above`: seqs repeated per place, and the places."""
-    rows = connection.execute("SELECT seq, data FROM words WHERE seq > ? ORDER BY seq", (above,)).fetchall()
+    rows = fetch(connection, "SELECT seq, data FROM words WHERE seq > ? ORDER BY seq", (above,))
     places = unpack(b"".join(data for _, data in rows))
     lengths = [len(data) // PLACE.itemsize for _, data in rows]
     return np.repeat(np.array([seq for seq, _ in rows], dtype=np.int64), lengths), places
@@ -70,7 +75,7 @@ def tail(connection: apsw.Connection, above: int) -> tuple[NDArray[np.int64], Pl
 
 def tail_nodes(connection: apsw.Connection) -> int:
     """Return how many nodes the postings do not hold yet."""
-    return int(connection.execute("SELECT count(*) FROM words WHERE seq > ?", (through(connection),)).fetchall()[0][0])
+    return int(fetch(connection, "SELECT count(*) FROM words WHERE seq > ?", (through(connection),))[0][0])
 
 
 def postings(connection: apsw.Connection, term_codes: Sequence[int]) -> dict[int, Places]:
@@ -78,7 +83,8 @@ def postings(connection: apsw.Connection, term_codes: Sequence[int]) -> dict[int
     if not term_codes:
         return {}
     blocks: dict[int, list[bytes]] = {}
-    for term, data in connection.execute(
+    for term, data in each(
+        connection,
         "SELECT term, data FROM posting WHERE term IN carray(?) ORDER BY term, first",
         (apsw.carray(np.array(term_codes, dtype=np.int64)),),
     ):
@@ -92,8 +98,8 @@ def frequencies(connection: apsw.Connection, texts: Sequence[str]) -> dict[str, 
         return {}
     return {
         text: (code, nodes)
-        for text, code, nodes in connection.execute(
-            "SELECT text, code, nodes FROM term WHERE text IN carray(?)", (apsw.carray(tuple(texts)),)
+        for text, code, nodes in each(
+            connection, "SELECT text, code, nodes FROM term WHERE text IN carray(?)", (apsw.carray(tuple(texts)),)
         )
     }
 
@@ -102,7 +108,7 @@ def merge(connection: apsw.Connection, version: int) -> int:
     """Inside a write transaction: write the postings of the tail; return how many nodes it held."""
     start = through(connection)
     seqs, places = tail(connection, start)
-    newest = connection.execute("SELECT coalesce(max(seq), 0) FROM words").fetchall()[0][0]
+    newest = fetch(connection, "SELECT coalesce(max(seq), 0) FROM words")[0][0]
     order = np.lexsort((seqs, places["number"]))
     terms, seqs, times = places["number"][order], seqs[order], places["times"][order]
     starts = np.flatnonzero(np.r_[True, terms[1:] != terms[:-1]]) if len(terms) else np.array([], dtype=np.int64)
@@ -118,9 +124,7 @@ def merge(connection: apsw.Connection, version: int) -> int:
 
 
 def _append(connection: apsw.Connection, term: int, added: Places) -> None:
-    last = connection.execute(
-        "SELECT first, data FROM posting WHERE term = ? ORDER BY first DESC LIMIT 1", (term,)
-    ).fetchall()
+    last = fetch(connection, "SELECT first, data FROM posting WHERE term = ? ORDER BY first DESC LIMIT 1", (term,))
     rest = added
     if last and (room := BLOCK_PLACES - len(last[0][1]) // PLACE.itemsize) > 0:
         connection.execute(
@@ -137,15 +141,17 @@ def _append(connection: apsw.Connection, term: int, added: Places) -> None:
 def erase(connection: apsw.Connection, seqs: Sequence[int]) -> None:
     """Inside a write transaction, with an empty tail: remove nodes from all lists, and terms that none holds now."""
     for seq in seqs:
-        rows = connection.execute("DELETE FROM words WHERE seq = ? RETURNING data", (seq,)).fetchall()
+        rows = fetch(connection, "DELETE FROM words WHERE seq = ? RETURNING data", (seq,))
         for term in (int(code) for _, data in ((0, row[0]) for row in rows) for code in unpack(data)["number"]):
             _remove(connection, term, seq)
 
 
 def _remove(connection: apsw.Connection, term: int, seq: int) -> None:
-    rows = connection.execute(
-        "SELECT first, data FROM posting WHERE term = ? AND first <= ? ORDER BY first DESC LIMIT 1", (term, seq)
-    ).fetchall()
+    rows = fetch(
+        connection,
+        "SELECT first, data FROM posting WHERE term = ? AND first <= ? ORDER BY first DESC LIMIT 1",
+        (term, seq),
+    )
     if rows:
         first, places = rows[0][0], unpack(rows[0][1])
         kept = places[places["number"] != seq]

@@ -8,7 +8,6 @@ from typing import Any
 
 import apsw
 
-from mimir_vault.crypto.sealer import SealedNode
 from mimir_vault.model.codec import Metadata, State, decode, decode_values, encode
 from mimir_vault.model.facets import HIDDEN, NEVER, PINNED, UNINDEXED, Facets
 from mimir_vault.model.link import LINK_KINDS
@@ -16,6 +15,7 @@ from mimir_vault.store import attributes, audit, nodes, vectors, words
 from mimir_vault.store.freshness import Change
 from mimir_vault.store.names import Names, Thread, Threads, thread_identity
 from mimir_vault.store.nodes import NODE_TAG, TOMBSTONE_TAG, Sealer, StoredNode
+from mimir_vault.store.query import fetch
 from mimir_vault.store.vectors import NewVector
 
 FOLLOWS, SUPERSEDES = LINK_KINDS.index("follows"), LINK_KINDS.index("supersedes")
@@ -35,7 +35,7 @@ class Findable:
 
 
 def ref_path(ref: Sequence[str]) -> bytes:
-    """Return a ref as bytes that sort part by part, so that a subtree is a range: parts escaped, each ended by 00 00."""
+    """Return a ref as bytes that sort part by part, so that a subtree is a range: each part escaped, ended by 00 00."""
     return b"".join(part.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x00" for part in ref)
 
 
@@ -131,7 +131,7 @@ class Writer:
         self.connection.execute("UPDATE node SET state = ? WHERE seq = ?", (sealed.state, node.seq))
         self.change.take(NODE_TAG, nodes.element(node.sealed))
         self.change.put(NODE_TAG, nodes.element(sealed))
-        row = self.connection.execute("SELECT data FROM facet WHERE seq = ?", (node.seq,)).fetchall()
+        row = fetch(self.connection, "SELECT data FROM facet WHERE seq = ?", (node.seq,))
         facets = Facets.unpack(row[0][0])._replace(
             expires=NEVER if state.expires is None else state.expires, flags=_flags(metadata, state)
         )
@@ -139,9 +139,7 @@ class Writer:
         self.connection.execute("INSERT OR IGNORE INTO change VALUES (?, ?)", (self.generation, node.seq))
         if before.ref != state.ref:
             if before.ref is not None:
-                self.connection.execute(
-                    "DELETE FROM ref WHERE path = ? AND seq = ?", (ref_path(before.ref), node.seq)
-                )
+                self.connection.execute("DELETE FROM ref WHERE path = ? AND seq = ?", (ref_path(before.ref), node.seq))
             if state.ref is not None:
                 self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (ref_path(state.ref), node.seq))
         return StoredNode(node.seq, sealed)
@@ -166,11 +164,9 @@ class Writer:
         state = decode(State, self.sealer.open_state(sealed))
         found = attributes.attributes_of(metadata.tags, decode_values(metadata.values))
         attributes.erase(self.connection, self._names, seq, found)
-        again = self.connection.execute(
-            "DELETE FROM link WHERE newer = ? RETURNING kind, older", (seq,)
-        ).fetchall()
+        again = fetch(self.connection, "DELETE FROM link WHERE newer = ? RETURNING kind, older", (seq,))
         self.connection.execute("UPDATE link SET older = 0 WHERE target = ?", (sealed.id,))
-        for row in self.connection.execute("DELETE FROM facet WHERE seq = ? RETURNING data", (seq,)).fetchall():
+        for row in fetch(self.connection, "DELETE FROM facet WHERE seq = ? RETURNING data", (seq,)):
             facets = Facets.unpack(row[0])
             for code in (facets.user, facets.agent, facets.speaker, facets.role, facets.kind, facets.session):
                 self._names.drop(code)
@@ -186,7 +182,7 @@ class Writer:
 
     def _erase_codes(self, gone: Sequence[tuple[int, int]], erase_codes: EraseCodes) -> None:
         """Overwrite the codes of erased vectors in the saved sketches: a removed code would stay in their bytes."""
-        for row in self.connection.execute("SELECT kind, version, model, through FROM derived").fetchall():
+        for row in fetch(self.connection, "SELECT kind, version, model, through FROM derived"):
             kind, version, model, through = row
             vids = [vid for code, vid in gone if code == model and vid <= through]
             if kind == vectors.sketch_kind(model) and vids:
@@ -210,8 +206,4 @@ class Writer:
 
 
 def _flags(metadata: Metadata, state: State) -> int:
-    return (
-        (PINNED if state.pinned else 0) | (HIDDEN if state.hidden else 0) | (0 if metadata.indexed else UNINDEXED)
-    )
-
-
+    return (PINNED if state.pinned else 0) | (HIDDEN if state.hidden else 0) | (0 if metadata.indexed else UNINDEXED)

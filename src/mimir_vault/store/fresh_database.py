@@ -1,0 +1,164 @@
+"""A database whose every commit raises a generation and a pin, and whose file keeps to a size class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from mimir_vault.errors import MimirError
+from mimir_vault.model.clock import Clock
+from mimir_vault.store import freshness, padding, schema
+from mimir_vault.store.cipher import PageCipher
+from mimir_vault.store.database import PAGE_BYTES, Database
+from mimir_vault.store.freshness import Change, Digester, Freshness
+from mimir_vault.store.pins import PinOf
+
+STEP_PAGES = padding.STEP // PAGE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What tells the databases of a vault apart: their tables, their mark, and how much room they keep free.
+
+    `margin_pages` are the free pages that every transaction finds beyond what it asked for, so that a file never
+    outgrows its class by surprise.
+    """
+
+    migrations: tuple[str, ...]
+    application_id: int
+    margin_pages: int
+
+
+SPACE = Kind(schema.SPACE_MIGRATIONS, schema.SPACE_APPLICATION_ID, 128)
+CATALOG = Kind(schema.CATALOG_MIGRATIONS, schema.CATALOG_APPLICATION_ID, 16)
+
+
+class FreshDatabase:
+    """An open database with its digests, its pin and its size class. Threads may share it."""
+
+    def __init__(
+        self, database: Database, kind: Kind, digester: Digester, pin: PinOf, clock: Clock, size_floor: int
+    ) -> None:
+        self.database, self.digester, self.pin = database, digester, pin
+        self._kind, self._clock, self._size_floor = kind, clock, size_floor
+
+    @classmethod
+    def create(
+        cls, path: Path, kind: Kind, cipher: PageCipher, digester: Digester, pin: PinOf, clock: Clock, *,
+        size_floor: int, name: str,
+    ) -> FreshDatabase:  # fmt: skip
+        """Make the file and fill its first size class."""
+        database = Database(path, cipher, name, create=True)
+        with database.write() as connection:
+            schema.migrate(connection, kind.migrations, kind.application_id, name)
+            freshness.begin(connection)
+        made = cls(database, kind, digester, pin, clock, size_floor)
+        made.fill()
+        return made
+
+    @classmethod
+    def open(
+        cls, path: Path, kind: Kind, cipher: PageCipher, digester: Digester, pin: PinOf, clock: Clock, *,
+        size_floor: int, name: str, read_only: bool = False, accept_rollback: bool = False,
+    ) -> FreshDatabase:  # fmt: skip
+        """Open the file, bring its tables up to date and compare it with its pin.
+
+        Raises:
+            TamperedError: the file is not what Mimir wrote; RollbackError: it is older than last seen.
+            FormatError: a newer release wrote it.
+        """
+        database = Database(path, cipher, name, read_only=read_only)
+        try:
+            with database.read() as connection:
+                current = schema.is_current(connection, kind.migrations, kind.application_id, name)
+            if not current:
+                with database.write() as connection:
+                    schema.migrate(connection, kind.migrations, kind.application_id, name)
+            opened = cls(database, kind, digester, pin, clock, size_floor)
+            opened._check_pin(name, accept_rollback)
+        except BaseException:
+            database.close()
+            raise
+        return opened
+
+    def _check_pin(self, name: str, accept_rollback: bool) -> None:
+        state = self.freshness()
+        if accept_rollback:
+            self.pin.hold(state, self._clock.now(), lower=True)
+        elif self.pin.check(self.database, name) and not self.database.read_only:
+            self.pin.hold(state, self._clock.now())
+
+    @contextmanager
+    def read(self) -> Iterator[apsw.Connection]:
+        """Hold one consistent state for a block of reads."""
+        with self.database.read() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, bytes_needed: int = 0) -> Iterator[Change]:
+        """Hold the write lock for a block; what it did is committed, durable and pinned when the block has ended.
+
+        `bytes_needed` is what the block will write, so that room is made before and the file grows in small steps.
+        """
+        if not self.database.read_only:
+            self._make_room(-(-bytes_needed // PAGE_BYTES) + self._kind.margin_pages)
+        with self.database.write() as connection:
+            padding.release(connection, -(-bytes_needed // PAGE_BYTES) + self._kind.margin_pages)
+            with freshness.changing(connection, self.digester) as change:
+                yield change
+            state = freshness.read(connection)
+        self.pin.hold(state, self._clock.now())
+        self.database.restart_long_wal()
+
+    def _make_room(self, pages_needed: int) -> None:
+        """Grow one step towards the next class when the reserve is short, and as many as this transaction needs."""
+        while True:
+            with self.database.read() as connection:
+                missing = padding.missing_pages(connection, self._size_floor)
+                _, free, padded = padding.pages(connection)
+            if missing <= 0 and free + padded >= pages_needed:
+                return
+            with self.database.write() as connection:
+                padding.grow(connection, self._size_floor, STEP_PAGES)
+            self.database.restart_long_wal()
+            if free + padded + STEP_PAGES >= pages_needed:
+                return
+
+    def fill(self) -> None:
+        """Grow the file to its size class, in small steps; at creation and at close."""
+        while True:
+            with self.database.write() as connection:
+                missing = padding.grow(connection, self._size_floor, STEP_PAGES)
+            self.database.restart_long_wal()
+            if missing <= 0:
+                self.checkpoint()
+                return
+
+    def freshness(self) -> Freshness:
+        """Return the present generation, digests and chain value."""
+        with self.database.read() as connection:
+            return freshness.read(connection)
+
+    def live_bytes(self) -> int:
+        """Return the bytes of the file that are neither free nor padding."""
+        with self.database.read() as connection:
+            count, free, padded = padding.pages(connection)
+        return (count - free - padded) * PAGE_BYTES
+
+    def checkpoint(self, wait_ms: int = 0) -> bool:
+        """Move the WAL into the file; say whether all of it went."""
+        return self.database.checkpoint(wait_ms=wait_ms)
+
+    def close(self) -> None:
+        """Fill the size class, move the WAL into the file and close it.
+
+        A close that cannot write (full disk, busy, poisoned) leaves a good file of an odd length.
+        """
+        with suppress(MimirError):
+            if not self.database.read_only:
+                self.fill()
+        self.database.close()
