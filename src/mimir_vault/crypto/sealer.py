@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from mimir_vault.crypto.digests import Digests
 from mimir_vault.crypto.envelope import SCOPE_LENGTH, Context, Role, node_id, open_envelope, seal
 from mimir_vault.crypto.keys import Label, derive
-from mimir_vault.crypto.primitives import DIGEST_LENGTH, KEY_LENGTH, blake2b_256, hmac_sha256
+from mimir_vault.crypto.primitives import KEY_LENGTH
 from mimir_vault.crypto.randomness import Random
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.crypto.wrap import NodeKeyWrap, encode_epoch
@@ -16,7 +17,6 @@ from mimir_vault.errors import TamperedError
 
 COUNTER_LENGTH: Final = 8  # bytes, of a state's counter, in clear before its envelope
 FIRST_COUNTER: Final = 1
-TAG_MAX: Final = 255  # bytes, of the tag that says what kind of element goes into a digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,7 @@ class SpaceSealer:
         self._ring = {epoch: SecretBytes.copy_of(secret.view()) for epoch, secret in ring.items()}
         self.epoch: int = max(ring)
         # Digest and chain belong to the oldest epoch of the ring, so a new epoch leaves both as they are.
-        oldest = self._ring[min(ring)]
-        self._digest_key = derive(oldest, Label.DIGEST, space_id)
-        self._chain_key = derive(oldest, Label.CHAIN, space_id)
+        self._digests = Digests(self._ring[min(ring)], space_id)
         self._wraps: dict[int, NodeKeyWrap] = {}
         self._payload_context = Context(Role.PAYLOAD, space_id)
         self._metadata_context = Context(Role.METADATA, space_id)
@@ -121,16 +119,12 @@ class SpaceSealer:
             return open_envelope(node_key, Context(Role.VECTOR, self._space_id, about), sealed)
 
     def digest_element(self, tag: bytes, element: bytes) -> int:
-        """Return keyed BLAKE2b-256(length of tag | tag | element) as an integer below 2**256, to be summed."""
-        if len(tag) > TAG_MAX:
-            raise ValueError(f"A digest tag has at most {TAG_MAX} bytes, not {len(tag)}.")
-        return int.from_bytes(blake2b_256(self._digest_key.view(), bytes((len(tag),)) + tag + element), "big")
+        """Return the keyed hash of one element as an integer below 2**256; see `Digests.digest_element`."""
+        return self._digests.digest_element(tag, element)
 
     def chain(self, previous: bytes, digest: bytes) -> bytes:
-        """Return the next chain value, HMAC-SHA-256(previous (32 bytes) | digest)."""
-        if len(previous) != DIGEST_LENGTH:
-            raise ValueError(f"A chain value has {DIGEST_LENGTH} bytes, not {len(previous)}.")
-        return hmac_sha256(self._chain_key.view(), previous + digest)
+        """Return the next chain value, 32 bytes; see `Digests.chain`."""
+        return self._digests.chain(previous, digest)
 
     def page_key(self, epoch: int | None = None) -> SecretBytes:
         """Return the 32 bytes that encrypt the pages of the space's database; the caller wipes them."""
@@ -139,7 +133,8 @@ class SpaceSealer:
     def wipe(self) -> None:
         """Wipe all keys; again and again is harmless."""
         self._wraps.clear()
-        for secret in (*self._ring.values(), self._digest_key, self._chain_key):
+        self._digests.wipe()
+        for secret in self._ring.values():
             secret.wipe()
 
     def _seal_state(self, node_key: SecretBytes, counter: int, state: bytes) -> bytes:

@@ -19,9 +19,10 @@ def wipe(buffer: bytearray | memoryview) -> None:
 def discard(raw: bytes) -> bool:
     """Overwrite an immutable bytes object in place if the caller's variable is its only holder; say whether it was.
 
-    Some libraries take and return keys only as `bytes`. Such a copy lives for microseconds, but without this its
-    content would stay in the heap until the allocator reuses it. An object that anybody else can still see (a
-    constant, a slice that is the whole) is left alone. The caller drops its variable afterwards.
+    `raw` must be handed over from a local variable: that is the one holder that is allowed for. Some libraries
+    take and return keys only as `bytes`. Such a copy lives for microseconds, but without this its content would stay
+    in the heap until the allocator reuses it. An object that anybody else can still see (a constant, a slice that is
+    the whole) is left alone. The caller drops its variable afterwards.
     """
     if not _IS_CPYTHON or len(raw) < _SHORTEST_OWN or sys.getrefcount(raw) > _references_when_sole:
         return False

@@ -1,0 +1,83 @@
+"""Tests of overwriting: mutable buffers, and immutable bytes that nobody else holds."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+import pytest
+
+from mimir_vault.crypto import wiping
+from mimir_vault.crypto.wiping import discard, wipe
+
+CONSTANT = b"a constant that every caller shares"
+
+
+def test_wipe_overwrites_a_bytearray_in_place() -> None:
+    """A wiped bytearray keeps its length and holds zeros."""
+    buffer = bytearray(b"secret")
+
+    wipe(buffer)
+
+    assert buffer == bytes(6)
+
+
+def test_wipe_overwrites_what_a_view_shows() -> None:
+    """Wiping a view wipes the buffer behind it, and only that part of it."""
+    buffer = bytearray(b"secretrest")
+
+    wipe(memoryview(buffer)[:6])
+
+    assert buffer == bytes(6) + b"rest"
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython's objects can be overwritten in place")
+def test_discard_overwrites_bytes_that_one_variable_holds() -> None:
+    """After discard the memory of a fresh bytes object holds zeros."""
+    fresh = os.urandom(32)
+    address = id(fresh) + bytes.__basicsize__ - 1
+
+    overwritten = discard(fresh)
+
+    assert overwritten
+    assert ctypes.string_at(address, 32) == bytes(32)
+
+
+def test_discard_leaves_shared_bytes_alone() -> None:
+    """An object that another variable can see keeps its content."""
+    fresh = os.urandom(32)
+    other = fresh
+    before = bytearray(fresh)
+
+    overwritten = discard(fresh)
+
+    assert not overwritten
+    assert other == before
+
+
+def test_discard_leaves_constants_alone() -> None:
+    """What a source of randomness in a test may return, a module's constant or a literal, survives."""
+    of_module, whole_slice, literal = CONSTANT, CONSTANT[:], b"a literal"
+
+    assert not discard(of_module)
+    assert not discard(whole_slice)
+    assert not discard(literal)
+    assert CONSTANT == b"a constant " + b"that every caller shares"
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_discard_leaves_cached_objects_alone(length: int) -> None:
+    """The interpreter shares empty and one-byte objects, so they are never overwritten."""
+    assert not discard(bytes(bytearray(b"x" * length)))
+    assert bytes(bytearray(b"x")) == b"x"
+
+
+def test_discard_does_nothing_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On an interpreter with another layout of objects nothing is touched."""
+    monkeypatch.setattr(wiping, "_IS_CPYTHON", False)
+    fresh = os.urandom(32)
+    before = bytearray(fresh)
+
+    assert not discard(fresh)
+    assert fresh == before
