@@ -53,7 +53,10 @@ class SecretBytes:
         return secret
 
     def view(self) -> memoryview:
-        """Return the live bytes (writable, `length` long). Do not keep the view: wiping releases it."""
+        """Return the live bytes (writable, `length` long).
+
+        The secret must outlive the view: wiping, which the last reference to the secret does too, releases it.
+        """
         try:
             view = self._held[0]
         except IndexError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from mimir_vault.crypto.digests import Digests
 from mimir_vault.crypto.envelope import SCOPE_LENGTH, Context, Role, open_envelope, seal
 from mimir_vault.crypto.keys import Label, derive
 from mimir_vault.crypto.primitives import KEY_LENGTH, hmac_sha256
@@ -46,6 +47,10 @@ class VaultKeys:
     def audit_key(self) -> SecretBytes:
         """Return the 32 bytes that the audit chain starts from; the caller wipes them."""
         return derive(self._catalog_key, Label.AUDIT, self.vault_id)
+
+    def digests(self) -> Digests:
+        """Return the keyed hashes of the catalog's database."""
+        return Digests(self._catalog_key, self.vault_id)
 
     def new_ring(self) -> dict[int, SecretBytes]:
         """Return the key ring of a new space: epoch 1 with 32 random bytes."""

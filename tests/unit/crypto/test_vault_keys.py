@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mimir_vault.crypto.digests import Digests
 from mimir_vault.crypto.envelope import Context, Role, seal
 from mimir_vault.crypto.keys import Label, derive
 from mimir_vault.crypto.secret import SecretBytes
@@ -42,6 +43,13 @@ def test_every_purpose_has_a_key_of_its_own(vault_keys: VaultKeys, catalog_key: 
 def test_another_vault_has_other_keys(vault_keys: VaultKeys, catalog_key: SecretBytes, source: Source) -> None:
     """The vault id goes into every derivation."""
     assert VaultKeys(SPACE, catalog_key, source).catalog_page_key() != vault_keys.catalog_page_key()
+
+
+def test_the_catalog_has_digests_of_its_own(vault_keys: VaultKeys, catalog_key: SecretBytes) -> None:
+    """They are keyed by the catalog key for the vault id as scope."""
+    expected = Digests(catalog_key, VAULT).digest_element(b"space", b"row")
+
+    assert vault_keys.digests().digest_element(b"space", b"row") == expected
 
 
 def test_pins_keep_their_name_when_keys_change(vault_keys: VaultKeys, source: Source) -> None:
