@@ -1,0 +1,40 @@
+"""Neighbours: turns before and after a turn in its session lend it a part of their score."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+RADIUS = 2
+"""How many turns on either side lend."""
+SHARES = (0.4, 0.2)
+"""What a turn at distance 1 and 2 lends of its score above the mean; docs/decisions/0005-ranking.md has the curves."""
+SPEAKS_FOR_ITSELF = 60
+"""A text of more terms than this borrows less, in proportion: long texts carry their own meaning, short replies
+("Yes, in Lisbon!") get theirs from what stands around them."""
+
+
+def lend(
+    scores: NDArray[np.float32],
+    neighbours: NDArray[np.int64],
+    lengths: NDArray[Any],
+    shares: tuple[float, ...] = SHARES,
+) -> NDArray[np.float32]:
+    """Return what each member of a pool is lent, float32 (m,).
+
+    Args:
+        scores: fused scores in deviations from the pool's mean, (m,); below the mean there is nothing to lend.
+        neighbours: for each member the places in the pool of its neighbours at the distances -radius … -1, 1 … radius,
+            -1 where there is none or it is not in the pool; (m, 2 * radius) with radius = len(shares).
+        lengths: number of terms of each member, (m,).
+    """
+    radius = len(shares)
+    if neighbours.shape != (len(scores), 2 * radius):
+        raise ValueError("neighbours need one column for each distance on either side")
+    weights = np.array([*reversed(shares), *shares], np.float32)
+    lendable = np.append(np.maximum(scores, 0), 0).astype(np.float32)  # the place -1 is the 0 at the end
+    borrowed = lendable[neighbours] @ weights
+    needy = np.minimum(1.0, SPEAKS_FOR_ITSELF / np.maximum(lengths.astype(np.float32), 1))
+    return (borrowed * needy).astype(np.float32)
