@@ -50,7 +50,7 @@ class Space:
         places: dict[str, list[tuple[int, int]]] = collections.defaultdict(list)
         packed = []
         for row, turn in enumerate(turns):
-            counts = count_terms(f"{turn.get('speaker') or ''} {turn['text']}")
+            counts = count_terms(turn["text"], turn.get("speaker"))
             length = min(65_535, sum(counts.values()))
             session = turn.get("session")
             thread = 0 if session is None else sessions.setdefault(session, len(sessions) + 1)

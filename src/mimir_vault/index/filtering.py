@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from mimir_vault.model.clock import to_micros
 from mimir_vault.model.filter import NAME_FIELDS, Condition, Every, Filter, Negated, Some, holds
 
 Mask = NDArray[np.bool_]
-Lookup = Callable[[Condition], "NDArray[np.integer[Any]] | None"]
+Lookup = Callable[[Condition], "NDArray[np.integer[Any]] | Sequence[int] | None"]
 """Answers a condition on tags or metadata with the seqs that may fulfil it, or None when it cannot say. It is asked
 positive questions only: never `ne`, `nin`, `exists: False`, or a comparison with None."""
 
