@@ -1,0 +1,1 @@
+"""From text to vectors, on this machine alone."""
