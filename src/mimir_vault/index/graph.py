@@ -6,6 +6,7 @@ import struct
 from typing import Any
 
 import numpy as np
+import onnxruntime  # noqa: F401  (before usearch: the other way round, usearch 2.26 crashes the process)
 from numpy.typing import NDArray
 from usearch.compiled import MetricKind, ScalarKind
 from usearch.index import Index

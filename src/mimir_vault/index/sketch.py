@@ -8,7 +8,6 @@ import threading
 from typing import Any
 
 import numpy as np
-import onnxruntime  # noqa: F401  (before usearch: the other way round, usearch 2.26 crashes the process)
 from numpy.typing import NDArray
 
 from mimir_vault.errors import FormatError

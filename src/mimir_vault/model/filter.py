@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mimir_vault.model.clock import parse_moment
+from mimir_vault.model.draft import check_name
 
 NAME_FIELDS = ("user", "agent", "session", "speaker", "role", "kind")
 """Fields with one text or none."""
@@ -74,19 +75,35 @@ class Filterable(Protocol):
         """The node's metadata."""
 
 
-def parse_filter(where: Mapping[Any, Any] | Filter | None) -> Filter:
-    """Return the tree of a `where`; fields side by side must all hold.
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose memories a verb is about; None stands for anybody's."""
+
+    user: str | None = None
+    agent: str | None = None
+    session: str | None = None
+
+
+def parse_filter(where: Mapping[Any, Any] | Filter | None, scope: Scope | None = None) -> Filter:
+    """Return the tree of a `where` within a scope; fields side by side must all hold.
 
     Raises:
         TypeError: `where` or a part of it has the wrong type.
         ValueError: an unknown field or operator, an impossible value, or a tree that is too deep or too large.
     """
-    if where is None:
-        return EVERYTHING
+    narrowed: list[Filter] = []
+    if scope is not None:
+        for field in ("user", "agent", "session"):
+            if (value := getattr(scope, field)) is not None:
+                check_name(value, field)
+                narrowed.append(Condition((field,), "eq", value))
     if isinstance(where, (Condition, Every, Some, Negated)):
-        return where
-    count = [0]
-    return _parse(where, _TREE_DEPTH_MAX, count)
+        parsed: Filter = where
+    else:
+        parsed = EVERYTHING if where is None else _parse(where, _TREE_DEPTH_MAX, [0])
+    if not narrowed:
+        return parsed
+    return Every((*narrowed, parsed)) if parsed != EVERYTHING else Every(tuple(narrowed))
 
 
 def _parse(where: object, depth: int, count: list[int]) -> Filter:

@@ -10,6 +10,8 @@ from typing import Any
 
 import apsw
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from mimir_vault.model.filter import Condition
 from mimir_vault.store.names import Names
@@ -69,7 +71,7 @@ def erase(connection: apsw.Connection, names: Names, seq: int, attributes: Itera
             names.drop(row[0])
 
 
-def lookup(connection: apsw.Connection, condition: Condition) -> list[int] | None:
+def lookup(connection: apsw.Connection, condition: Condition) -> NDArray[np.int64] | None:
     """Return the seqs of all nodes for which a condition on tags or metadata may hold, None when that may be any.
 
     Negations (`ne`, `nin`), a comparison with None and `exists` False are true of nodes without the attribute: None.
@@ -89,9 +91,9 @@ def lookup(connection: apsw.Connection, condition: Condition) -> list[int] | Non
         return None
     code = fetch(connection, "SELECT code FROM name WHERE text = ?", (path,))
     if not code:
-        return []
+        return np.empty(0, np.int64)
     if values is None or any(isinstance(value, (list, tuple)) for value in values):
-        return [row[0] for row in each(connection, "SELECT DISTINCT seq FROM attribute WHERE path = ?", code[0])]
+        return _seqs({row[0] for row in each(connection, "SELECT seq FROM attribute WHERE path = ?", code[0])})
     found: set[int] = set()
     for value in values:
         found.update(
@@ -100,4 +102,8 @@ def lookup(connection: apsw.Connection, condition: Condition) -> list[int] | Non
                 connection, "SELECT seq FROM attribute WHERE path = ? AND value = ?", (code[0][0], value_bytes(value))
             )
         )
-    return sorted(found)
+    return _seqs(found)
+
+
+def _seqs(found: set[int]) -> NDArray[np.int64]:
+    return np.array(sorted(found), np.int64)

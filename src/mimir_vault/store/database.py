@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -77,20 +79,32 @@ class Database:
         self._process = os.getpid()
         self._closed, self._poison = False, ""
         self._wal_pages = 0
-        self._observers: list[Callable[[apsw.Connection], None]] = []
         kind = file_system(path.parent)
         if kind in NETWORK_FILE_SYSTEMS:
             raise VaultBusyError(f"{name} lies on a network file system ({kind}), where locks do not hold; move it")
         if not create:
             self._check_start()
         self._create = create
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self._address = self._address_of(path)
         self.connection()
         self._create = False
 
-    def observe(self, prepare: Callable[[apsw.Connection], None]) -> None:
-        """Call `prepare` with every connection, those that exist and those to come."""
-        self._observers.append(prepare)
-        prepare(self.connection())
+    def _address_of(self, path: Path) -> str:
+        """Return what SQLite opens: the file, or where nothing may be written beside it, an unchanging view of it.
+
+        SQLite takes `immutable` at its word and does not look at a WAL, so a file with one is copied, still sealed, to
+        a private folder first.
+        """
+        if not self.read_only or os.access(path.parent, os.W_OK):
+            return path.absolute().as_uri()
+        wal = Path(f"{path}-wal")
+        if not wal.exists() or wal.stat().st_size == 0:
+            return f"{path.absolute().as_uri()}?immutable=1"
+        self._copy = tempfile.TemporaryDirectory(prefix="mimir-")
+        for file in (path, wal):
+            shutil.copyfile(file, Path(self._copy.name) / file.name)
+        return (Path(self._copy.name) / path.name).as_uri()
 
     def connection(self) -> apsw.Connection:
         """Return this thread's connection, opening it where there is none yet."""
@@ -107,8 +121,6 @@ class Database:
             with self._lock:
                 self._sweep()
                 self._all[id(connection)] = (threading.current_thread(), connection)
-            for prepare in self._observers:
-                prepare(connection)
         return connection
 
     def _sweep(self) -> None:
@@ -135,7 +147,7 @@ class Database:
         if self._create:
             flags |= apsw.SQLITE_OPEN_CREATE
         with translated(self.name):
-            connection = apsw.Connection(str(self.path), flags)
+            connection = apsw.Connection(self._address, flags | apsw.SQLITE_OPEN_URI)
             try:
                 self._cipher.unlock(connection)
                 connection.set_busy_timeout(self._busy_ms)
@@ -249,3 +261,5 @@ class Database:
                 self._all.clear()
         self._closed = True
         self._cipher.wipe()
+        if self._copy is not None:
+            self._copy.cleanup()

@@ -137,6 +137,12 @@ def after(connection: apsw.Connection, model: int, vid: int, limit: int = -1) ->
     )
 
 
+def all_vids(connection: apsw.Connection, model: int) -> NDArray[np.int64]:
+    """Return the vids of all vectors of a model, ascending."""
+    found = each(connection, "SELECT vid FROM vector WHERE model = ? ORDER BY vid", (model,))
+    return np.array([row[0] for row in found], dtype=np.int64)
+
+
 def count(connection: apsw.Connection, model: int) -> int:
     """Return how many vectors of a model there are."""
     return int(fetch(connection, "SELECT count(*) FROM vector WHERE model = ?", (model,))[0][0])

@@ -34,6 +34,14 @@ class Findable:
     vectors: Sequence[NewVector] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What an erasure leads to: seqs of nodes that the erased ones had superseded, and (model, vid) of their vectors."""
+
+    current_again: list[int]
+    vectors: list[tuple[int, int]]
+
+
 def ref_path(ref: Sequence[str]) -> bytes:
     """Return a ref as bytes that sort part by part, so that a subtree is a range: each part escaped, ended by 00 00."""
     return b"".join(part.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x00" for part in ref)
@@ -144,19 +152,20 @@ class Writer:
                 self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (ref_path(state.ref), node.seq))
         return StoredNode(node.seq, sealed)
 
-    def erase(self, gone: Sequence[StoredNode], erase_codes: EraseCodes) -> list[int]:
-        """Remove nodes, their keys and all derived of them; return the seqs of nodes they had superseded."""
+    def erase(self, gone: Sequence[StoredNode], erase_codes: EraseCodes) -> Erased:
+        """Remove nodes, their keys and all derived of them."""
         if not gone:
-            return []
+            return Erased([], [])
         seqs = [node.seq for node in gone]
         if max(seqs) > words.through(self.connection):
             words.merge(self.connection, self._words_version)
         words.erase(self.connection, seqs)
-        self._erase_codes(vectors.erase(self.connection, seqs), erase_codes)
+        vids = vectors.erase(self.connection, seqs)
+        self._erase_codes(vids, erase_codes)
         current_again: list[int] = []
         for node in gone:
             current_again += self._erase_rows(node)
-        return sorted(set(current_again) - set(seqs))
+        return Erased(sorted(set(current_again) - set(seqs)), vids)
 
     def _erase_rows(self, node: StoredNode) -> list[int]:
         seq, sealed = node.seq, node.sealed

@@ -1,0 +1,16 @@
+"""Run the command: `python -m mimir_vault` is `mimir`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit code."""
+    from mimir_vault.cli.app import main as run
+
+    sys.exit(run())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""An open space: its store, its embedder, its index in memory and its upkeep, shared by all memories of it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import apsw
+import numpy as np
+
+from mimir_vault.errors import LockedError, ModelMismatchError
+from mimir_vault.model.clock import Clock
+from mimir_vault.space_index import SpaceIndex
+from mimir_vault.store import vectors
+from mimir_vault.store.space import SpaceStore
+from mimir_vault.store.vectors import Model
+from mimir_vault.upkeep import Upkeep
+
+if TYPE_CHECKING:
+    from mimir_vault.embed.embedder import CheckedEmbedder, Embedder
+
+
+class OpenSpace:
+    """What memories of one space share. Threads may use it at once."""
+
+    def __init__(self, name: str, store: SpaceStore, clock: Clock, embedder: Embedder | None) -> None:
+        self.name, self.store, self.clock = name, store, clock
+        self.index = SpaceIndex()
+        self.upkeep = Upkeep(store, self.index, clock)
+        self._given = embedder
+        self._checked: CheckedEmbedder | None = None
+        self._probe: bytes | None = None
+        self._model_checked = False
+        self._lock = threading.RLock()
+        self._closed = False
+
+    def check_open(self) -> None:
+        """Raise LockedError when the space was closed."""
+        if self._closed:
+            raise LockedError(f"space {self.name} is closed; open the vault again")
+
+    @property
+    def embedder(self) -> CheckedEmbedder:
+        """The embedder, the bundled model when none was handed in; made when first needed."""
+        with self._lock:
+            if self._checked is None:
+                from mimir_vault.embed.embedder import CheckedEmbedder
+                from mimir_vault.embed.registry import bundled
+
+                self._checked = CheckedEmbedder(self._given if self._given is not None else bundled())
+            return self._checked
+
+    def probe(self) -> bytes:
+        """Return this embedder's vector of the probe sentence, float32 bytes; reckoned once, outside transactions."""
+        embedder = self.embedder
+        with self._lock:
+            if self._probe is None:
+                from mimir_vault.embed.embedder import probe
+
+                self._probe = probe(embedder).astype("<f4").tobytes()
+            return self._probe
+
+    def model(self, connection: apsw.Connection) -> Model | None:
+        """Return the model whose vectors the space holds, None while it holds none.
+
+        Raises:
+            ModelMismatchError: the embedder at hand is not the one that made them.
+        """
+        found = vectors.models(connection)
+        if not found:
+            return None
+        model = found[0]
+        with self._lock:
+            if not self._model_checked:
+                self._check(model)
+                self._model_checked = True
+        return model
+
+    def _check(self, model: Model) -> None:
+        from mimir_vault.embed.embedder import is_same_model
+
+        embedder = self.embedder
+        stored = np.frombuffer(model.probe, "<f4")
+        if embedder.name != model.name or not is_same_model(stored, embedder.inner):
+            raise ModelMismatchError(
+                f"space {self.name} holds vectors of the model {model.name} ({model.dimension} dimensions), the "
+                f"embedder at hand is {embedder.name} ({embedder.dimension}); hand in the one that made them"
+            )
+
+    def new_model(self, connection: apsw.Connection) -> Model:
+        """Inside a write transaction: return the space's model; where there is none, the embedder at hand becomes it."""
+        model = self.model(connection)
+        if model is None:
+            embedder = self.embedder
+            digest = str(getattr(embedder.inner, "digest", ""))
+            model = vectors.put_model(connection, embedder.name, embedder.dimension, digest, self.probe())
+        return model
+
+    def close(self) -> None:
+        """Finish the upkeep, close the file at its size class and forget keys and index."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self.upkeep.stop()
+        self.store.close()
+        self.index.clear()

@@ -1,0 +1,87 @@
+"""Opening stored nodes: from sealed rows to the `Node` that a caller sees, and the reading verbs over them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import apsw
+
+from mimir_vault.model.clock import from_micros
+from mimir_vault.model.codec import Metadata, Payload, State, decode, decode_values
+from mimir_vault.model.link import LINK_KINDS, Link
+from mimir_vault.model.node import Node
+from mimir_vault.store import nodes
+from mimir_vault.store.nodes import Sealer, StoredNode
+from mimir_vault.store.query import each
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedNode:
+    """A node opened: the values as they were sealed."""
+
+    stored: StoredNode
+    payload: Payload
+    metadata: Metadata
+    state: State
+
+    @property
+    def body(self) -> str:
+        """What is embedded and searched: the text, or the passages given in its place."""
+        return self.payload.text if self.payload.passages is None else "\n\n".join(self.payload.passages)
+
+
+def open_stored(sealer: Sealer, stored: StoredNode) -> OpenedNode:
+    """Open a node; its id is checked against its envelopes, and every value against its one encoding."""
+    payload, metadata, state = sealer.open_node(stored.sealed)
+    return OpenedNode(stored, decode(Payload, payload), decode(Metadata, metadata), decode(State, state))
+
+
+def as_node(opened: OpenedNode, superseded_by: bytes | None = None) -> Node:
+    """Return an opened node as a caller sees it."""
+    metadata, state = opened.metadata, opened.state
+    return Node(
+        id=opened.stored.sealed.id.hex(),
+        text=opened.payload.text,
+        at=from_micros(metadata.at, metadata.offset_s),
+        recorded_at=from_micros(metadata.recorded),
+        kind=metadata.kind,
+        speaker=metadata.speaker,
+        role=metadata.role,
+        user=metadata.user,
+        agent=metadata.agent,
+        session=metadata.session,
+        tags=metadata.tags,
+        metadata=decode_values(metadata.values),
+        links=tuple(Link(LINK_KINDS[kind], target.hex()) for kind, target in metadata.links),
+        ref=state.ref,
+        data=opened.payload.data,
+        superseded_by=superseded_by.hex() if superseded_by is not None else None,
+        expires_at=from_micros(state.expires) if state.expires is not None else None,
+        pinned=state.pinned,
+    )
+
+
+def successors(connection: apsw.Connection, seqs: Iterable[int]) -> dict[int, bytes]:
+    """Return the id of the newest node that supersedes each of these nodes; those that none supersedes are left out."""
+    supersedes = LINK_KINDS.index("supersedes")
+    found: dict[int, int] = {}
+    for seq in seqs:
+        for (newer,) in each(
+            connection,
+            "SELECT max(newer) FROM link WHERE target = (SELECT id FROM node WHERE seq = ?) AND kind = ?",
+            (seq, supersedes),
+        ):
+            if newer is not None:
+                found[seq] = newer
+    ids = nodes.ids_of(connection, list(set(found.values())))
+    return {seq: ids[newer] for seq, newer in found.items() if newer in ids}
+
+
+def read_nodes(connection: apsw.Connection, sealer: Sealer, seqs: Sequence[int]) -> dict[int, Node]:
+    """Return these nodes opened, by seq; those that are gone are left out."""
+    newer = successors(connection, seqs)
+    return {
+        seq: as_node(open_stored(sealer, stored), newer.get(seq))
+        for seq, stored in nodes.by_seq(connection, seqs).items()
+    }

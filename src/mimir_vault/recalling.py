@@ -1,0 +1,250 @@
+"""Recalling: from a query to hits, through lanes, fusion and the opening of no more envelopes than needed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from mimir_vault.index import quantise
+from mimir_vault.index.filtering import Masks, evaluate
+from mimir_vault.index.planner import plan
+from mimir_vault.index.windows import NodeScores, no_scores, reduce_windows
+from mimir_vault.model.filter import EVERYTHING, Filter, matches
+from mimir_vault.model.hit import Hit, Hits, Lane
+from mimir_vault.open_space import OpenSpace
+from mimir_vault.reading import OpenedNode, as_node, open_stored, successors
+from mimir_vault.recall import lexical, ranking
+from mimir_vault.recall.neighbours import RADIUS
+from mimir_vault.recall.terms import query_terms
+from mimir_vault.space_index import DenseIndex, SpaceIndex
+from mimir_vault.store import attributes, nodes, vectors, words
+
+LANES = ("dense", "lexical")
+Vector = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A recall as asked: moments in microseconds since 1970, `filter_` parsed, `k` at least 1."""
+
+    text: str
+    k: int
+    filter_: Filter = EVERYTHING
+    as_of: int | None = None
+    known_at: int | None = None
+    lanes: tuple[str, ...] = LANES
+    min_score: float | None = None
+    collapse: bool = False
+    explain: bool = False
+
+
+def recall(space: OpenSpace, query: Query) -> Hits:
+    """Return the best hits of a query, best first."""
+    with space.store.read() as connection:
+        model = space.model(connection)
+    dense_lane = "dense" in query.lanes and model is not None and bool(query.text.strip())
+    vector = space.embedder.embed_query(query.text) if dense_lane else None
+    with space.store.read() as connection, space.index.lock:
+        space.index.refresh(connection, space.model(connection))
+        search = _Search(space, connection, query, vector)
+        return Hits(search.hits())
+
+
+class _Search:
+    """One recall inside its read transaction, with the index locked."""
+
+    def __init__(self, space: OpenSpace, connection: apsw.Connection, query: Query, vector: Vector | None) -> None:
+        self.space, self.connection, self.query, self.vector = space, connection, query, vector
+        self.index: SpaceIndex = space.index
+        self.columns = space.index.columns
+        self.now = space.clock.now()
+
+    def hits(self) -> list[Hit]:
+        """Run the lanes, rank, and open nodes in order until enough pass the filter."""
+        visible = self.columns.visible(self.now, self.query.as_of, self.query.known_at)
+        masks = self._masks()
+        allowed = visible & masks.maybe
+        if not allowed.any():
+            return []
+        ranked = self._rank(visible, allowed)
+        return self._open(ranked, masks)
+
+    def _masks(self) -> Masks:
+        if self.query.filter_ == EVERYTHING:
+            return Masks(self.columns.live, self.columns.live)
+        return evaluate(
+            self.query.filter_, self.columns, self.index.names,
+            lambda condition: attributes.lookup(self.connection, condition),
+        )  # fmt: skip
+
+    def _rank(self, visible: Mask, allowed: Mask) -> ranking.Ranking:
+        depth = ranking.lane_depth(self.query.k)
+        dense = self._dense_lane(allowed, depth)
+        lexical_scores, idf_sum = self._lexical_lane()
+        lexical_rows = lexical.best_rows(lexical_scores, allowed, depth)
+        dense_rows = self.columns.rows(dense.seqs)
+        around = self.columns.neighbours(ranking.seeds(dense_rows, lexical_rows), RADIUS)
+        around = np.where((around >= 0) & visible[around], around, -1)
+        pool = ranking.make_pool(dense_rows, lexical_rows, around)
+        evidence = ranking.Evidence(
+            dense=self._cosines(pool.rows, dense_rows, dense.scores),
+            lexical=lexical_scores[pool.rows],
+            lengths=self.columns.facet("length")[pool.rows],
+            at=self.columns.facet("at")[pool.rows],
+            neighbours=self.columns.neighbours(pool.rows, RADIUS),
+            eligible=allowed[pool.rows],
+        )
+        moment = self.now if self.query.as_of is None else self.query.as_of
+        return ranking.rank(pool, evidence, moment, idf_sum=idf_sum, lanes=self.query.lanes)
+
+    # -- the dense lane -------------------------------------------------------------------------------------------
+
+    def _dense_lane(self, allowed: Mask, depth: int) -> NodeScores:
+        """Return the best allowed nodes by cosine, best first."""
+        dense = self.index.dense
+        if self.vector is None or dense is None:
+            return no_scores()
+        count = int(allowed.sum())
+        chosen = plan(dense.count, len(self.columns), count)
+        if chosen.path == "none":
+            return no_scores()
+        if chosen.path == "fetched":
+            found = self._fetched(dense, self.columns.seqs[allowed])
+        elif chosen.path == "exact" or dense.sketch is None:
+            found = dense.exact.scores(self.vector)
+        else:
+            found = self._sketched(dense, chosen.candidates)
+        rows = self.columns.rows(found.seqs)
+        return found.among((rows >= 0) & allowed[rows]).best(depth)
+
+    def _fetched(self, dense: DenseIndex, seqs: NDArray[np.int64]) -> NodeScores:
+        assert self.vector is not None
+        return self._scored(vectors.by_seq(self.connection, dense.model.code, seqs))
+
+    def _sketched(self, dense: DenseIndex, candidates: int) -> NodeScores:
+        """Return the candidates of the sketch by their exact cosines."""
+        assert self.vector is not None
+        assert dense.sketch is not None
+        assert dense.frozen is not None
+        vids, _ = dense.sketch.search(dense.frozen.codes(self.vector), candidates)
+        return self._scored(vectors.by_vid(self.connection, vids))
+
+    def _scored(self, rows: vectors.VectorRows) -> NodeScores:
+        """Return the exact scores of stored vectors, one per node."""
+        assert self.vector is not None
+        if not len(rows.vids):
+            return no_scores()
+        cosines = quantise.cosines(self.vector, rows.data)
+        places = self.columns.rows(rows.seqs)
+        known = places >= 0
+        windows = self.columns.facet("windows")[places[known]]
+        return reduce_windows(rows.seqs[known], cosines[known], rows.vids[known], windows)
+
+    def _cosines(self, pool: NDArray[np.int64], found: NDArray[np.int64], scores: Vector) -> Vector:
+        """Return the dense score of every member of the pool, NaN for one without a vector; fetch those not found."""
+        by_row = np.full(self.columns.rows_count, np.nan, np.float32)
+        by_row[found] = scores
+        dense = self.index.dense
+        missing = pool[np.isnan(by_row[pool])]
+        if self.vector is not None and dense is not None and len(missing):
+            fetched = self._fetched(dense, self.columns.seqs[missing])
+            by_row[self.columns.rows(fetched.seqs)] = fetched.scores
+        return by_row[pool]
+
+    # -- the lexical lane -----------------------------------------------------------------------------------------
+
+    def _lexical_lane(self) -> tuple[Vector, float]:
+        """Return the BM25 score of every row, and the sum of the idf of the query's terms."""
+        count = len(self.columns)
+        if "lexical" not in self.query.lanes:
+            return np.zeros(self.columns.rows_count, np.float32), 0.0
+        terms = query_terms(self.query.text)
+        codes, counts = self.index.terms_in(self.connection, terms)
+        chosen = lexical.choose_terms(counts, count)
+        merged = words.postings(self.connection, [codes[term] for term in chosen])
+        postings = [self._postings(merged.get(codes[term]), codes[term]) for term in chosen]
+        scores = lexical.score_terms(postings, self.columns.facet("length"), count)
+        return scores, lexical.idf_mass(list(counts.values()), count)
+
+    def _postings(self, merged: words.Places | None, code: int) -> lexical.TermPostings:
+        seqs, times = self.index.tail_of(code)
+        if merged is not None:
+            seqs = np.concatenate([merged["number"].astype(np.int64), seqs])
+            times = np.concatenate([merged["times"], times])
+        return lexical.TermPostings(self.columns.rows(seqs), times)
+
+    # -- opening --------------------------------------------------------------------------------------------------
+
+    def _open(self, ranked: ranking.Ranking, masks: Masks) -> list[Hit]:
+        """Open nodes in order of rank until k of them pass; what is not surely let through is asked again, opened."""
+        hits: list[Hit] = []
+        seen: set[str] = set()
+        for place, opened in self._opened(ranked):
+            score = float(ranked.scores[place])
+            if self.query.min_score is not None and score < self.query.min_score:
+                break
+            if self.query.filter_ != EVERYTHING and not matches(self.query.filter_, as_node(opened)):
+                continue
+            if self.query.collapse:
+                text = " ".join(opened.payload.text.casefold().split())
+                if text in seen:
+                    continue
+                seen.add(text)
+            hits.append(self._hit(ranked, place, opened, score))
+            if len(hits) == self.query.k:
+                break
+        return hits
+
+    def _opened(self, ranked: ranking.Ranking) -> Iterator[tuple[int, OpenedNode]]:
+        step = max(self.query.k, 16)
+        for begin in range(0, len(ranked.rows), step):
+            seqs = self.columns.seqs[ranked.rows[begin : begin + step]].tolist()
+            stored = nodes.by_seq(self.connection, seqs)
+            for offset, seq in enumerate(seqs):
+                if seq in stored:
+                    yield begin + offset, open_stored(self.space.store.sealer, stored[seq])
+
+    def _hit(self, ranked: ranking.Ranking, place: int, opened: OpenedNode, score: float) -> Hit:
+        seq = opened.stored.seq
+        newer = successors(self.connection, [seq]).get(seq)
+        node = as_node(opened, newer)
+        lanes: dict[str, Lane] = {}
+        if ranked.dense_ranks[place]:
+            lanes["dense"] = Lane(float(ranked.dense[place]), int(ranked.dense_ranks[place]))
+        if ranked.lexical_ranks[place]:
+            lanes["lexical"] = Lane(float(ranked.lexical[place]), int(ranked.lexical_ranks[place]))
+        start, stop = self._passage(opened)
+        body = opened.body
+        own = opened.payload.passages is None
+        return Hit(
+            node=node, score=score, lanes=lanes, passage=body[start:stop], start=start if own else 0,
+            end=stop if own else 0, why=ranked.why(place) if self.query.explain else {},
+        )  # fmt: skip
+
+    def _passage(self, opened: OpenedNode) -> tuple[int, int]:
+        """Return the window that matched best, the whole text where there is one window."""
+        seq, dense = opened.stored.seq, self.index.dense
+        whole = (0, len(opened.body))
+        row = int(self.columns.rows([seq])[0])
+        if self.vector is None or dense is None or row < 0 or self.columns.facet("windows")[row] <= 1:
+            return whole
+        rows = vectors.by_seq(self.connection, dense.model.code, np.array([seq], np.int64))
+        best = int(rows.windows[int(np.argmax(quantise.cosines(self.vector, rows.data)))])
+        return vectors.passages(self.connection, dense.model.code, [seq]).get((seq, best), whole)
+
+
+def check_lanes(lanes: Collection[str] | None) -> tuple[str, ...]:
+    """Return the lanes asked for, all of them for None (ValueError for an unknown one)."""
+    if lanes is None:
+        return LANES
+    if isinstance(lanes, str) or not lanes:
+        raise ValueError(f"lanes is a list of {', '.join(LANES)}")
+    for lane in lanes:
+        if lane not in LANES:
+            raise ValueError(f"there is no lane {lane!r}; there are {', '.join(LANES)}")
+    return tuple(lane for lane in LANES if lane in lanes)

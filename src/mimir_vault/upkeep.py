@@ -1,0 +1,164 @@
+"""Upkeep: what a space does in the background so that no recall and no remember has to wait for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+
+from mimir_vault.errors import MimirError
+from mimir_vault.index.planner import EXACT_VECTORS_MAX
+from mimir_vault.index.quantise import FROZEN_FROM, Frozen, from_rows
+from mimir_vault.model.clock import Clock
+from mimir_vault.space_index import PORTION, SKETCH_VERSION, DenseIndex, SpaceIndex, load_sketch
+from mimir_vault.store import vectors, words
+from mimir_vault.store.space import SpaceStore
+
+log = logging.getLogger("mimir_vault")
+
+IDLE_SECONDS = 2.0
+"""So long after the last commit the WAL is moved into the file."""
+WORDS_TAIL_MAX = 2_000
+"""Nodes whose terms are not in the postings yet; a recall looks through their lists, 1 ms for so many."""
+SAVE_CHANGES = 10_000
+"""After so many additions the sketch is saved; a crash costs at most the making of these again."""
+SAVE_AT_CLOSE = 1_000
+"""At close it is saved from so many on; the next opening makes fewer again in 10 ms."""
+LEASE_SECONDS = 30
+"""How long the upkeep of a space belongs to one process without a sign of life."""
+BYTES_PER_TAIL_NODE = 600
+"""Room reckoned for the postings of one node."""
+
+
+class Upkeep:
+    """A thread that is started by the first write and ended by `stop`; `run_now` does the same work at once."""
+
+    def __init__(self, store: SpaceStore, index: SpaceIndex, clock: Clock) -> None:
+        self._store, self._index, self._clock = store, index, clock
+        self._owner = os.urandom(16)
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._stopping = False
+        self._last_write = 0.0
+
+    def wrote(self) -> None:
+        """Say that something was committed."""
+        with self._wake:
+            self._last_write = time.monotonic()
+            if self._thread is None and not self._stopping and not self._store.read_only:
+                self._thread = threading.Thread(target=self._loop, name="mimir-upkeep", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def _loop(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait(timeout=IDLE_SECONDS if self._last_write else None)
+                if self._stopping:
+                    return
+                idle = self._last_write > 0 and time.monotonic() - self._last_write >= IDLE_SECONDS
+            try:
+                self.run_now()
+                if idle and self._store.fresh.checkpoint():
+                    with self._wake:
+                        if time.monotonic() - self._last_write >= IDLE_SECONDS:
+                            self._last_write = 0.0
+            except MimirError as error:
+                log.debug("upkeep put off: %s", error)
+
+    def run_now(self, *, at_close: bool = False) -> None:
+        """Merge words, turn vectors into a sketch where they have become many, and save it now and then."""
+        if self._store.read_only:
+            return
+        with self._store.read() as connection:
+            tail = words.tail_nodes(connection)
+        if tail >= WORDS_TAIL_MAX and self._take_lease():
+            with self._store.write(tail * BYTES_PER_TAIL_NODE) as writer:
+                writer.merge_words()
+        self._sketch()
+        unsaved = self._index.dense.unsaved if self._index.dense is not None else 0
+        if unsaved >= (SAVE_AT_CLOSE if at_close else SAVE_CHANGES):
+            self._save()
+
+    def _take_lease(self) -> bool:
+        """Say whether the upkeep of this space is ours: nobody else gave a sign of life lately."""
+        now = self._clock.now()
+        with self._store.fresh.database.write() as connection:
+            connection.execute(
+                "INSERT INTO lease VALUES (1, ?, ?) ON CONFLICT (one) DO UPDATE SET owner = excluded.owner,"
+                " deadline = excluded.deadline WHERE lease.owner = excluded.owner OR lease.deadline < ?",
+                (self._owner, now + LEASE_SECONDS * 1_000_000, now),
+            )
+            return connection.changes() == 1
+
+    def _sketch(self) -> None:
+        """Make the sketch when the vectors have become many; they are compared one by one until it is whole."""
+        with self._index.lock:
+            dense = self._index.dense
+            if dense is None or dense.count <= EXACT_VECTORS_MAX:
+                return
+            if dense.sketch is not None:
+                sketch = dense.sketch
+                newest = 0
+            else:
+                newest = dense.through
+        if newest:
+            frozen = dense.frozen or self._freeze(dense)
+            with self._store.read() as connection:
+                sketch, through = load_sketch(connection, dense.model, frozen)
+            while through < newest and not self._stopping:
+                with self._store.read() as connection:
+                    rows = vectors.after(connection, dense.model.code, through, PORTION)
+                if not len(rows.vids):
+                    break
+                sketch.add(rows.vids, frozen.codes(from_rows(rows.data)))
+                through = int(rows.vids[-1])
+                dense.unsaved += len(rows.vids)
+            with self._index.lock, self._store.read() as connection:
+                dense.take(frozen, sketch, through)
+                dense.refresh(connection)
+        while not self._stopping and sketch.extend_graph():
+            time.sleep(0)
+
+    def _freeze(self, dense: DenseIndex) -> Frozen:
+        """Return mean and rotation of the space's model, fixing them at the first sketch."""
+        with self._store.write() as writer:
+            model = next(one for one in vectors.models(writer.connection) if one.code == dense.model.code)
+            if model.frozen is not None:
+                return Frozen.from_bytes(model.frozen)
+            frozen = Frozen.shipped(model.name)
+            if frozen is None or frozen.dimension != model.dimension:
+                first = vectors.after(writer.connection, model.code, 0, FROZEN_FROM)
+                frozen = Frozen.learn(from_rows(first.data))
+            vectors.freeze(writer.connection, model.code, frozen.to_bytes())
+            return frozen
+
+    def _save(self) -> None:
+        """Save the sketch of this process, without what others erased meanwhile, if the upkeep is ours."""
+        if not self._take_lease():
+            return
+        with self._index.lock:
+            dense = self._index.dense
+            if dense is None or dense.sketch is None:
+                return
+            sketch, size = dense.sketch, 64 * len(dense.sketch) + dense.sketch.memory_bytes
+        with self._store.write(size) as writer:
+            with self._index.lock:
+                dense.refresh(writer.connection)
+                sketch.retain(vectors.all_vids(writer.connection, dense.model.code))
+                image, through = sketch.save(), dense.through
+                dense.unsaved = 0
+            vectors.save_sketch(writer.connection, dense.model.code, SKETCH_VERSION, through, image)
+
+    def stop(self) -> None:
+        """End the thread; save what it had gathered."""
+        with self._wake:
+            self._stopping = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+        try:
+            self.run_now(at_close=True)
+        except MimirError as error:
+            log.debug("upkeep left for the next opening: %s", error)

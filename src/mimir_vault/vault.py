@@ -1,0 +1,381 @@
+"""The vault: a directory, locked as a whole; creating, opening and locking it, and its spaces."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from mimir_vault.checking import Finding, Progress, check_database
+from mimir_vault.crypto.keys import KdfProfile
+from mimir_vault.crypto.vault_keys import VaultKeys
+from mimir_vault.errors import (
+    DiskFullError,
+    ExistsError,
+    LockedError,
+    MimirError,
+    ReadOnlyError,
+    RollbackError,
+    StorageError,
+    TamperedError,
+)
+from mimir_vault.key_slots import KeySlots
+from mimir_vault.keyslots import header_file
+from mimir_vault.keyslots.header import Header
+from mimir_vault.keyslots.slot import KeySlot
+from mimir_vault.keyslots.unlock import UnlockedRoot, create_header, unlock
+from mimir_vault.memory import Memory
+from mimir_vault.model.clock import Clock
+from mimir_vault.spaces import SPACES_FOLDER, SpaceInfo, Spaces, sync_folder
+from mimir_vault.status import VaultStatus, bytes_below, space_status
+from mimir_vault.store.catalog import HEADER_EPOCH, SPACE_FLOOR, Catalog
+from mimir_vault.store.cipher import AegisPages
+from mimir_vault.store.padding import SPACE_FLOOR as SPACE_FLOOR_BYTES
+from mimir_vault.store.pins import PinOf, Pins
+from mimir_vault.surroundings import Random, Surroundings
+from mimir_vault.unlocking import find_passphrase, terminal_prompt
+
+if TYPE_CHECKING:
+    from mimir_vault.embed.embedder import Embedder
+
+log = logging.getLogger("mimir_vault")
+FIRST_SPACE = "main"
+"""Every vault begins with this space."""
+SIZE_FLOOR_MIN = 1 << 20
+"""Smallest size class a vault's spaces may begin with: for one space per user."""
+
+
+class Vault:
+    """An open vault. Use as a context manager, or call `lock()` (= `close()`) at the end.
+
+    Threads may share a vault; a forked child has to open it again.
+    """
+
+    def __init__(self, path: Path, header: Header, root: UnlockedRoot, surroundings: Surroundings) -> None:
+        """Open what an unlocked header leads to; callers use `Vault.open` and `Vault.create`."""
+        self.path = path
+        self.read_only = surroundings.read_only
+        self._recovery_code: str | None = None
+        self._header, self._root, self._around = header, root, surroundings
+        self._keys = VaultKeys(root.vault_id, root.catalog_key, surroundings.random)
+        self._lock = threading.RLock()
+        self._pins: Pins | None = None
+        self._closed = False
+        try:
+            self._pins = None if self.read_only else self._open_pins()
+            self._catalog = self._open_catalog()
+            self._check_header()
+        except BaseException:
+            self._wipe()
+            raise
+        self.keyslots = KeySlots(path, root, self._catalog, surroundings.clock, surroundings.random)
+        self._spaces = Spaces(path, header.replica_id, self._catalog, self._keys, self._pins, surroundings)
+
+    # -- creating and opening -------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        passphrase: str | bytearray | None = None,
+        raw_key: bytes | None = None,
+        profile: str = "moderate",
+        recovery: bool = True,
+        size_floor: int | None = None,
+        embedder: Embedder | None = None,
+        clock: Clock | None = None,
+        random: Random = os.urandom,
+        state_folder: str | os.PathLike[str] | None = None,
+    ) -> Vault:
+        """Create a vault with one space, `main`, and return it open.
+
+        Args:
+            path: the folder to create; it may not exist yet (or be empty).
+            passphrase: one way to unlock; `raw_key` (32 random bytes) is another for machines.
+            profile: cost of a passphrase: "interactive" 64 MiB, "moderate" 256 MiB, "sensitive" 1 GiB.
+            recovery: also make a recovery code; its 24 words are in `vault.recovery_code` this once.
+            size_floor: smallest file size of a space in bytes (default 16 MiB): what a glance at the files tells.
+            embedder: what turns text into vectors; the bundled model when None.
+
+        Raises:
+            ExistsError: something is at `path` already. ValueError: no way to unlock, or an unknown profile.
+        """
+        folder = Path(path)
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ExistsError(f"there is something at {folder} already; choose another place, or open it")
+        floor = SPACE_FLOOR_BYTES if size_floor is None else size_floor
+        if not isinstance(floor, int) or floor < SIZE_FLOOR_MIN or floor & (floor - 1):
+            raise ValueError(f"size_floor is a power of two of at least {SIZE_FLOOR_MIN} bytes, not {size_floor!r}")
+        around = Surroundings.of(embedder, clock, random, state_folder)
+        header, root, words = create_header(
+            passphrase=passphrase, raw_key=raw_key, profile=KdfProfile.of_name(profile), recovery=recovery,
+            random=random, now=around.clock.now(),
+        )  # fmt: skip
+        try:
+            _build(folder, header, root, around, floor)
+            vault = cls(folder, header, root, around)
+        except BaseException:
+            root.wipe()
+            raise
+        vault._recovery_code = words
+        vault.create_space(FIRST_SPACE)
+        return vault
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        passphrase: str | bytearray | None = None,
+        recovery_code: str | None = None,
+        raw_key: bytes | None = None,
+        keyslot: KeySlot | None = None,
+        read_only: bool = False,
+        accept_rollback: bool = False,
+        embedder: Embedder | None = None,
+        clock: Clock | None = None,
+        random: Random = os.urandom,
+        state_folder: str | os.PathLike[str] | None = None,
+    ) -> Vault:
+        """Open a vault with one secret; with none, ask MIMIR_PASSPHRASE_FILE, MIMIR_PASSPHRASE_COMMAND, the terminal.
+
+        Raises:
+            NotFoundError, FormatError: there is no vault, or one of a newer format.
+            WrongKeyError: the secret opens no key slot. LockedError: there is no secret.
+            TamperedError: bytes were changed. RollbackError: the vault is older than last seen here; `accept_rollback`
+            takes it as it is, and notes that in the audit.
+        """
+        folder = Path(path)
+        found = header_file.read(folder)
+        given = [one for one in (passphrase, recovery_code, raw_key, keyslot) if one is not None]
+        looked_up = find_passphrase(os.environ, terminal_prompt()) if not given else None
+        try:
+            root = unlock(
+                found.header, passphrase=looked_up if looked_up is not None else passphrase,
+                recovery_code=recovery_code, raw_key=raw_key, keyslot=keyslot,
+            )  # fmt: skip
+        finally:
+            if looked_up is not None:
+                looked_up[:] = bytes(len(looked_up))
+        around = Surroundings.of(embedder, clock, random, state_folder, read_only, accept_rollback)
+        try:
+            vault = cls(folder, found.header, root, around)
+        except BaseException:
+            root.wipe()
+            raise
+        vault._settle(found)
+        return vault
+
+    def _open_pins(self) -> Pins | None:
+        name = self._keys.pins_file_name
+        path = self._around.state_folder / "pins" / f"{name}.db"
+        try:
+            return Pins(path, AegisPages(self._keys.pins_page_key(), bytes.fromhex(name)))
+        except TamperedError:
+            if not self._around.accept_rollback:
+                raise RollbackError(
+                    f"the state file {path} that guards this vault against old copies is damaged or another vault's; "
+                    "accept the vault as it is with accept_rollback (--accept-rollback)"
+                ) from None
+            path.unlink()
+            return Pins(path, AegisPages(self._keys.pins_page_key(), bytes.fromhex(name)))
+        except (StorageError, OSError) as error:
+            log.warning("old copies of this vault cannot be noticed: %s", error)
+            return None
+
+    def _open_catalog(self) -> Catalog:
+        cipher = AegisPages(self._keys.catalog_page_key(), self._root.vault_id)
+        path = self.path / self._root.catalog_file
+        pin = PinOf(self._pins, "catalog", self._header.replica_id)
+        digests = self._keys.digests()
+        return Catalog.open(
+            path, cipher, digests, pin, self._around.clock, read_only=self.read_only,
+            accept_rollback=self._around.accept_rollback,
+        )  # fmt: skip
+
+    def _check_header(self) -> None:
+        lowest = self._catalog.setting(HEADER_EPOCH)
+        if self._header.epoch < lowest and not self._around.accept_rollback:
+            raise RollbackError(
+                f"the header of this vault is an old copy (change {self._header.epoch}, the vault has seen {lowest}); "
+                "bring the newer one back, or accept it with accept_rollback (--accept-rollback)"
+            )
+
+    def _settle(self, found: header_file.HeaderOnDisk) -> None:
+        """After opening: mend a lost copy of the header and note what was accepted."""
+        self._spaces.sweep()
+        if self.read_only or not (found.stale or self._around.accept_rollback):
+            return
+        with self._catalog.write() as change:
+            now = header_file.read(self.path)
+            if now.stale:
+                header_file.repair(self.path, now)
+                self._catalog.audit(change, "header repaired", copies=list(now.stale))
+                log.warning("a damaged or missing copy of the vault's header was mended: %s", ", ".join(now.stale))
+            if self._around.accept_rollback:
+                self._catalog.put_setting(change, HEADER_EPOCH, self._header.epoch)
+                self._catalog.audit(change, "rollback accepted")
+
+    # -- spaces ---------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The vault's id, 32 hexadecimal digits."""
+        return self._root.vault_id.hex()
+
+    @property
+    def recovery_code(self) -> str | None:
+        """The 24 words of a new vault's recovery code: given once, then None for ever."""
+        words, self._recovery_code = self._recovery_code, None
+        return words
+
+    @property
+    def profile(self) -> str:
+        """The cost of the vault's passphrases by name."""
+        return self._header.profile.name.lower()
+
+    def spaces(self) -> list[SpaceInfo]:
+        """Return the spaces, oldest first."""
+        return self._spaces.list()
+
+    def space(self, name: str = FIRST_SPACE) -> Memory:
+        """Return a space as a memory; the same space is opened once (NotFoundError when there is none)."""
+        self._check_open()
+        return Memory(self, self._spaces.open(name))
+
+    def memory_that_owns(self, name: str) -> Memory:
+        """Return a space as a memory that locks this vault when it is closed."""
+        self._check_open()
+        return Memory(self, self._spaces.open(name), owns_vault=True)
+
+    def create_space(self, name: str) -> Memory:
+        """Create an empty space, an encrypted database with a key of its own.
+
+        Raises:
+            ExistsError: the vault has a space of that name. ValueError: an impossible name.
+        """
+        self._check_open()
+        self._spaces.create(name)
+        return self.space(name)
+
+    def rename_space(self, old: str, new: str) -> None:
+        """Give a space another name; its id, file and keys stay."""
+        self._check_open()
+        self._spaces.rename(old, new)
+
+    def erase_space(self, name: str) -> None:
+        """Erase a space for ever: first the only copy of its keys, then its file."""
+        self._check_open()
+        self._spaces.erase(name)
+
+    # -- the vault itself -----------------------------------------------------------------------------------------
+
+    def verify(self, full: bool = False, progress: Progress | None = None) -> list[Finding]:
+        """Check the catalog and every space; an empty list is good news. `full` opens every node."""
+        self._check_open()
+        with self._catalog.fresh.read() as connection:
+            found = list(check_database(connection, self._catalog.fresh.digester, "the catalog"))
+        for row in self._catalog.spaces():
+            try:
+                found += self.space(row.name).verify(full=full, progress=progress)
+            except MimirError as error:
+                found.append(Finding(f"space {row.name}", str(error)))
+        return found
+
+    def rebuild(self, space: str | None = None, progress: Progress | None = None) -> int:
+        """Make everything derived again, in one space or in all; return how many nodes there are."""
+        self._check_open()
+        names = [row.name for row in self._catalog.spaces()] if space is None else [space]
+        return sum(self.space(name).rebuild(progress) for name in names)
+
+    def status(self) -> VaultStatus:
+        """Return the vault in figures."""
+        self._check_open()
+        return VaultStatus(
+            path=self.path,
+            id=self.id,
+            profile=self.profile,
+            keyslots=self.keyslots.list(),
+            spaces=[space_status(self._spaces.open(row.name)) for row in self._catalog.spaces()],
+            state_file=self._pins.path if self._pins is not None else None,
+            bytes_on_disk=bytes_below(self.path),
+        )
+
+    # -- locking --------------------------------------------------------------------------------------------------
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LockedError("the vault is locked; open it again")
+
+    def lock(self) -> None:
+        """Close all spaces, leave files of whole size classes without a WAL, and wipe the keys."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._spaces.close()
+            self._catalog.close()
+            self._wipe()
+
+    close = lock
+
+    def _wipe(self) -> None:
+        if self._pins is not None:
+            self._pins.close()
+        self._keys.wipe()
+        self._root.wipe()
+        self._recovery_code = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.lock()
+
+    def __repr__(self) -> str:
+        return f"<Vault {str(self.path)!r}{' locked' if self._closed else ''}>"
+
+
+def _build(folder: Path, header: Header, root: UnlockedRoot, around: Surroundings, size_floor: int) -> None:
+    """Make the files of a vault beside its place, then move them there at once: a vault is whole or not there."""
+    new = folder.with_name(f"{folder.name}.new-{around.random(4).hex()}")
+    keys = VaultKeys(root.vault_id, root.catalog_key, around.random)
+    try:
+        (new / SPACES_FOLDER).mkdir(parents=True, mode=0o700)
+        new.chmod(0o700)
+        header_file.write(new, header)
+        catalog = Catalog.create(
+            new / root.catalog_file, AegisPages(keys.catalog_page_key(), root.vault_id), keys.digests(),
+            PinOf(None, "catalog", header.replica_id), around.clock,
+        )  # fmt: skip
+        with catalog.write() as change:
+            catalog.put_setting(change, HEADER_EPOCH, header.epoch)
+            catalog.put_setting(change, SPACE_FLOOR, size_floor)
+            catalog.audit(change, "vault created", profile=header.profile.name.lower())
+        catalog.close()
+        if folder.exists():
+            folder.rmdir()
+        os.rename(new, folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise _refusal(error, folder) from error
+    finally:
+        keys.wipe()
+        if new.exists():
+            shutil.rmtree(new, ignore_errors=True)
+
+
+def _refusal(error: OSError, folder: Path) -> MimirError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFullError(f"the disk is full: no vault could be made at {folder}")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return ReadOnlyError(f"no vault can be made at {folder}: its folder may not be written")
+    return StorageError(f"no vault could be made at {folder}: {error.strerror}")
