@@ -26,6 +26,7 @@ def read_example() -> dict[str, str]:
     """Return the names and values of the block in the document."""
     text = FORMAT.read_text(encoding="utf-8").split("<!-- worked example")[1].split("```")[1]
     values: dict[str, str] = {}
+    name = ""
     for line in text.strip().splitlines():
         if line.startswith(" "):
             values[name] += line.strip()
