@@ -130,7 +130,9 @@ def _ask(memory: Memory, questions: Sequence[Question], output: Output) -> None:
         output.styled(Text(f"? {question.text}", style="bold"))
         for hit in hits[:SHOWN]:
             output.styled(hit_text(hit, explain=False, mark="<- evidence" if _is_gold(hit, question) else ""))
-        output.line(f"  answer: {question.answer}\n")
+        places = [place for place, hit in enumerate(hits, 1) if _is_gold(hit, question)]
+        where = f"evidence first at place {places[0]}" if places else f"no evidence among the first {max(DEPTHS)}"
+        output.line(f"  answer: {question.answer} ({where})\n")
 
 
 def _judge(memory: Memory, questions: Sequence[Question], settings: Settings) -> dict[int, float]:

@@ -151,7 +151,18 @@ def _write_help(command: Any, ctx: Any, formatter: Any) -> None:
                 formatter.write_dl([_row(param) for param in listed])
     if ctx.parent is not None:
         with formatter.section(f"{PANEL} (mimir --help explains them)"):
-            formatter.write_text("  ".join(_row(param)[0].replace(" ", "\xa0") for param in everywhere))
+            _write_wrapped([_row(param)[0] for param in everywhere], formatter)
+
+
+def _write_wrapped(words: list[str], formatter: Any) -> None:
+    """Write words in lines that end between words only, unlike those of `write_text`."""
+    line = ""
+    for word in words:
+        if line and len(line) + len(word) + 4 > formatter.width:
+            formatter.write(f"  {line.rstrip()}\n")
+            line = ""
+        line += f"{word}  "
+    formatter.write(f"  {line.rstrip()}\n")
 
 
 def _split_examples(text: str) -> tuple[str, str, str]:

@@ -77,7 +77,7 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), collapse_padding=True, header_style="bold")
         for heading in headings:
             table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
         for row in rows:
