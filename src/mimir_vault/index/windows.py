@@ -21,11 +21,13 @@ class NodeScores(NamedTuple):
 
     def best(self, count: int) -> NodeScores:
         """Return the `count` highest, best first; of equal ones the newer first."""
-        if len(self.seqs) > count:
-            kept = np.argpartition(-self.scores, count - 1)[:count] if count > 0 else np.empty(0, np.int64)
-            return NodeScores(self.seqs[kept], self.scores[kept], self.vids[kept]).best(count)
-        order = np.lexsort((-self.seqs, -self.scores))
-        return NodeScores(self.seqs[order], self.scores[order], self.vids[order])
+        if len(self.seqs) > count > 0:
+            kept = self.scores >= np.partition(self.scores, -count)[-count]
+            found = self.among(kept)
+        else:
+            found = self
+        order = np.lexsort((-found.seqs, -found.scores))[: max(count, 0)]
+        return NodeScores(found.seqs[order], found.scores[order], found.vids[order])
 
     def among(self, kept: NDArray[np.bool_]) -> NodeScores:
         """Return the nodes that a mask (n,) keeps, in the same order."""

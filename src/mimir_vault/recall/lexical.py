@@ -84,10 +84,10 @@ def best_rows(scores: NDArray[np.float32], allowed: NDArray[np.bool_] | None, co
     positive = scores > 0 if allowed is None else (scores > 0) & allowed
     rows = np.flatnonzero(positive)
     values = scores[rows]
-    if len(rows) > count:
-        kept = np.argpartition(-values, count - 1)[:count]
+    if len(rows) > count > 0:
+        kept = values >= np.partition(values, -count)[-count]
         rows, values = rows[kept], values[kept]
-    return rows[np.lexsort((-rows, -values))]
+    return rows[np.lexsort((-rows, -values))][:count]
 
 
 def idf_mass(document_counts: Sequence[int], nodes_count: int) -> float:

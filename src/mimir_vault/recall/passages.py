@@ -22,7 +22,8 @@ def find_passage(text: str, weights: Mapping[str, float], window: tuple[int, int
         window: [start, end) of the window whose vector matched; the passage lies in it. The whole text otherwise.
     """
     low, high = window if window is not None else (0, len(text))
-    low, high = _trimmed(text, max(0, low), min(len(text), high))
+    low = min(max(0, low), len(text))
+    low, high = _trimmed(text, low, min(max(low, high), len(text)))
     if high - low <= PASSAGE_LENGTH:
         return low, high
     spans = _sentences(text, low, high)

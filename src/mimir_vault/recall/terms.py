@@ -29,7 +29,11 @@ _ASCII_WORD = re.compile(rf"([a-z0-9]+){_CONTRACTED}")
 _WORD = re.compile(
     rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<word>(?:(?![{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+){_CONTRACTED}"
 )
-_LATIN_MARKS = re.compile("[\u0300-\u036f]")
+_OPTIONAL_MARKS = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u0652\u0670]"
+)
+"""Accents of Latin, Greek and Cyrillic, points of Hebrew, vowel signs of Arabic: written or left out at will."""
+_DROPPED_E = re.compile("[^aeiou][aeiou][^aeiouwxy]")
 _VOWEL = re.compile("[aeiouy]")
 _APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'", "\u02bc": "'", "\uff07": "'"})
 
@@ -55,7 +59,7 @@ def _words(text: str) -> list[str]:
     if text.isascii():
         return [_term(word) for word in _ASCII_WORD.findall(text.lower())]
     folded = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES)).casefold()
-    folded = unicodedata.normalize("NFKC", _LATIN_MARKS.sub("", folded))
+    folded = unicodedata.normalize("NFKC", _OPTIONAL_MARKS.sub("", folded))
     words: list[str] = []
     for found in _WORD.finditer(folded):
         if (run := found["unspaced"]) is None:
@@ -82,11 +86,11 @@ def stem(word: str) -> str:
     """
     word = _singular(word)
     if len(word) > 5 and word.endswith("ing") and _VOWEL.search(word, 0, len(word) - 3):
-        return _undoubled(word[:-3])
+        return _restored(word[:-3])
     if len(word) > 4 and word.endswith("ied"):
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith("ed") and _VOWEL.search(word, 0, len(word) - 2):
-        return _undoubled(word[:-2])
+        return _restored(word[:-2])
     return word[:-1] if len(word) > 4 and word.endswith("e") else word
 
 
@@ -98,6 +102,8 @@ def _singular(word: str) -> str:
     return word[:-2] if word.endswith(("sses", "shes", "ches", "xes", "zes")) else word[:-1]
 
 
-def _undoubled(word: str) -> str:
-    """Return planned as plan, but leave fall, pass and buzz alone."""
-    return word[:-1] if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz" else word
+def _restored(word: str) -> str:
+    """Undo what -ed and -ing did to a word: plann is plan, mov is move; fall, pass and play stay."""
+    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "lsz":
+        return word[:-1]
+    return word + "e" if _DROPPED_E.fullmatch(word) else word
