@@ -80,7 +80,7 @@ class Space:
         pool = make_pool(dense_rows, lexical_rows, columns.neighbours(seeds(dense_rows, lexical_rows), RADIUS))
         evidence = Evidence(
             dense[pool.rows], lexical[pool.rows], columns.facet("length")[pool.rows], columns.facet("at")[pool.rows],
-            columns.neighbours(pool.rows, RADIUS), allowed[pool.rows],
+            columns.neighbours(pool.rows, RADIUS), allowed[pool.rows], columns.facet("thread")[pool.rows],
         )  # fmt: skip
         return rank(pool, evidence, NOW, idf_sum=idf_sum, lanes=lanes)
 

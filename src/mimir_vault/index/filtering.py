@@ -182,4 +182,4 @@ def _positive(condition: Condition) -> tuple[Condition | Some | None, bool]:
         if parts:
             return Some((*parts, Condition(path, "in", rest)) if rest else parts), False
         return (condition, False) if rest else (Some(()), False)
-    return condition, False
+    return (Some(()) if wanted is None else condition), False  # Nothing is before or after None.

@@ -1,4 +1,4 @@
-"""Neighbours: turns before and after a turn in its session lend it a part of their score."""
+"""Neighbours: the turns around a turn, and the best turn of its session, lend it a part of their score."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ RADIUS = 2
 """How many turns on either side lend."""
 SHARES = (0.4, 0.2)
 """What a turn at distance 1 and 2 lends of its score above the mean; docs/decisions/0005-ranking.md has the curves."""
+SESSION_SHARE = 0.3
+"""What the best turn of a session lends to all its turns: what was talked of there is likely talked of again."""
 SPEAKS_FOR_ITSELF = 60
 """A text of more terms than this borrows less, in proportion: long texts carry their own meaning, short replies
 ("Yes, in Lisbon!") get theirs from what stands around them."""
@@ -36,5 +38,27 @@ def lend(
     weights = np.array([*reversed(shares), *shares], np.float32)
     lendable = np.append(np.maximum(scores, 0), 0).astype(np.float32)  # the place -1 is the 0 at the end
     borrowed = lendable[neighbours] @ weights
-    needy = np.minimum(1.0, SPEAKS_FOR_ITSELF / np.maximum(lengths.astype(np.float32), 1))
-    return (borrowed * needy).astype(np.float32)
+    return (borrowed * _needs(lengths)).astype(np.float32)
+
+
+def lend_in_sessions(
+    scores: NDArray[np.float32], threads: NDArray[Any], lengths: NDArray[Any], share: float = SESSION_SHARE
+) -> NDArray[np.float32]:
+    """Return what each member of a pool is lent by the best member of its session, itself included, float32 (m,).
+
+    Args:
+        scores: fused scores in deviations from the pool's mean, (m,).
+        threads: number of the session of each member, 0 for none, (m,).
+        lengths: number of terms of each member, (m,).
+    """
+    numbers, sessions = np.unique(threads, return_inverse=True)
+    best = np.zeros(len(numbers), np.float32)
+    np.maximum.at(best, sessions, scores)
+    best[numbers == 0] = 0
+    return (best[sessions] * np.float32(share) * _needs(lengths)).astype(np.float32)
+
+
+def _needs(lengths: NDArray[Any]) -> NDArray[np.float32]:
+    """Return how much of what is lent a text takes, 1 for short ones."""
+    needs: NDArray[np.float32] = np.minimum(1, np.float32(SPEAKS_FOR_ITSELF) / np.maximum(lengths, 1).astype(np.float32))
+    return needs

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from mimir_vault.recall.fusion import LEXICAL_WEIGHT, fuse
 from mimir_vault.recall.lexical import K1
-from mimir_vault.recall.neighbours import RADIUS, lend
+from mimir_vault.recall.neighbours import RADIUS, lend, lend_in_sessions
 from mimir_vault.recall.recency import recency
 
 Rows = NDArray[np.int64]
 
-LANE_DEPTH = 100
+LANE_DEPTH = 200
 """Nodes that each lane brings into the pool. A larger k asks for more: see `lane_depth`."""
 SEEDS = 20
 """The neighbours of so many best nodes of each lane join the pool, to be lent to."""
@@ -60,7 +60,7 @@ class Evidence:
 
     `dense` holds cosines less the windows' discount (NaN: no vector), `lexical` BM25 scores (0: no term), `lengths`
     the number of terms, `at` microseconds, `neighbours` the rows around each member (-1: none), `eligible` who may
-    become a hit (the others only lend).
+    become a hit (the others only lend), `threads` the number of each member's session (0: none; not given: sessions lend nothing).
     """
 
     dense: NDArray[np.float32]
@@ -69,6 +69,7 @@ class Evidence:
     at: NDArray[np.int64]
     neighbours: Rows
     eligible: NDArray[np.bool_]
+    threads: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Ranking:
     parts: dict[str, NDArray[np.float32]]
 
     def why(self, place: int) -> dict[str, float]:
-        """Return the shares of the hit at a place: dense, lexical, neighbours, recency, in deviations."""
+        """Return the shares of the hit at a place: dense, lexical, neighbours, session, recency, in deviations."""
         return {name: float(part[place]) for name, part in self.parts.items()}
 
 
@@ -110,8 +111,10 @@ def rank(
     dense_part, lexical_part = fuse(dense, lexical, pool.core, weight)
     fused = dense_part + lexical_part
     lent = lend(fused, _places(pool.rows, evidence.neighbours), evidence.lengths)
+    threads = np.zeros(len(pool.rows), np.int64) if evidence.threads is None else evidence.threads
+    shared = lend_in_sessions(fused, threads, evidence.lengths)
     recent = recency(evidence.at, moment)
-    total = fused + lent + recent
+    total = fused + lent + shared + recent
     order = np.lexsort((-pool.rows, -total))
     order = order[evidence.eligible[order]]
     return Ranking(
@@ -125,6 +128,7 @@ def rank(
             "dense": dense_part[order],
             "lexical": lexical_part[order],
             "neighbours": lent[order],
+            "session": shared[order],
             "recency": recent[order],
         },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mimir_vault.recall.neighbours import SHARES, SPEAKS_FOR_ITSELF, lend
+from mimir_vault.recall.neighbours import SESSION_SHARE, SHARES, SPEAKS_FOR_ITSELF, lend, lend_in_sessions
 
 AROUND = np.array([[-1, -1, 1, 2], [-1, 0, 2, -1], [0, 1, -1, -1]])
 
@@ -34,3 +34,12 @@ def test_columns_must_fit_the_distances() -> None:
     """A wrong number of columns is a ValueError."""
     with pytest.raises(ValueError, match="column"):
         lend(np.zeros(1, np.float32), np.zeros((1, 2), np.int64), np.ones(1))
+
+
+def test_the_best_of_a_session_lends_to_all_of_it() -> None:
+    """Itself included; long texts take less, and without a session there is nothing to take."""
+    scores = np.array([2, -1, 1, 5, -3], np.float32)
+    lent = lend_in_sessions(scores, np.array([1, 1, 2, 0, 9]), np.array([5, 2 * SPEAKS_FOR_ITSELF, 5, 5, 5]))
+
+    np.testing.assert_allclose(lent, [2 * SESSION_SHARE, SESSION_SHARE, SESSION_SHARE, 0, 0], rtol=1e-6)
+    assert len(lend_in_sessions(scores[:0], np.array([]), np.array([]))) == 0

@@ -18,6 +18,7 @@ def rows(*values: int) -> np.ndarray:  # type: ignore[type-arg]
 def ranked(
     dense: list[float], lexical: list[float], *, at: list[int] | None = None, eligible: list[bool] | None = None,
     lanes: tuple[str, ...] = ("dense", "lexical"), around: list[list[int]] | None = None, idf_sum: float = 10.0,
+    threads: list[int] | None = None,
 ) -> Ranking:  # fmt: skip
     count = len(dense)
     pool = Pool(np.arange(count) + 100, np.ones(count, np.bool_))
@@ -25,7 +26,7 @@ def ranked(
         np.array(dense, np.float32), np.array(lexical, np.float32), np.full(count, 10),
         np.array(at or [0] * count, np.int64),
         np.array(around if around is not None else [[-1] * 4] * count, np.int64).reshape(count, 4),
-        np.array(eligible or [True] * count, np.bool_),
+        np.array(eligible or [True] * count, np.bool_), np.array(threads or [0] * count),
     )  # fmt: skip
     return rank(pool, evidence, 0, idf_sum=idf_sum, lanes=lanes)
 
@@ -67,6 +68,14 @@ def test_a_neighbour_lifts_a_turn_over_a_stranger() -> None:
 
     assert found.rows.tolist()[:3] == [100, 102, 101]
     assert found.why(1)["neighbours"] > found.why(2)["neighbours"] == 0
+
+
+def test_a_good_session_lifts_its_other_turns() -> None:
+    """Of two equal turns the one from the session of the best hit comes first."""
+    found = ranked([0.9, 0.3, 0.3, 0.1], [0] * 4, threads=[7, 8, 7, 8])
+
+    assert found.rows.tolist()[:3] == [100, 102, 101]
+    assert found.why(1)["session"] > found.why(2)["session"]
 
 
 def test_those_who_may_not_be_hits_still_lend() -> None:
