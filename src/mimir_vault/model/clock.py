@@ -61,9 +61,9 @@ def parse_moment(value: datetime | str, name: str = "at") -> datetime:
     else:
         raise TypeError(f"{name} must be a datetime or ISO 8601 text, not {type(value).__name__}")
     if moment.tzinfo is None or moment.utcoffset() is None:
-        raise ValueError(f"{name}={value!s} names no time zone; add one, for example +00:00 or Z")
+        raise ValueError(f"{name}={moment} names no time zone; add one, for example +00:00 or Z")
     try:
         from_micros(to_micros(moment), offset_seconds(moment))
     except (OverflowError, ValueError):
-        raise ValueError(f"{name}={value!s} lies outside the years 1 to 9999") from None
+        raise ValueError(f"{name}={moment} lies outside the years 1 to 9999") from None
     return moment

@@ -27,8 +27,12 @@ TAGS_MAX = 64
 """Most tags of one node."""
 LINKS_MAX = 64
 """Most links of one node."""
+REF_PARTS_MAX = 64
+"""Most parts of a ref."""
 METADATA_DEPTH_MAX = 32
 """Deepest nesting of metadata: beyond it parsers of other languages give up."""
+INTEGER_BITS_MAX = 4_096
+"""Widest whole number in metadata: Python itself refuses to read decimals beyond about 14,000 bits."""
 DUPLICATES = ("mark", "merge", "keep")
 """What may be done with a draft whose text is there already."""
 
@@ -76,7 +80,7 @@ def check_draft(draft: Draft) -> Draft:
         raise ValueError("kind may not be None; leave it out for a turn")
     check_name(draft.kind, "kind")
     if draft.duplicates not in DUPLICATES:
-        raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, not {draft.duplicates!r}")
+        raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, not {draft.duplicates!r:.40}")
     if not isinstance(draft.pinned, bool):
         raise TypeError("pinned must be True or False")
     metadata_json(draft.metadata)
@@ -110,24 +114,25 @@ def check_name(value: object, name: str) -> None:
     """Refuse a user, agent, session, speaker, role, kind or tag that is empty, too long or no text; None is fine."""
     if value is None:
         return
+    if isinstance(value, str) and len(value) > NAME_LENGTH_MAX:
+        raise ValueError(f"{name} has {len(value):,} characters, the most is {NAME_LENGTH_MAX}")
     check_text(value, name, 4 * NAME_LENGTH_MAX)
     if not value:
         raise ValueError(f"{name} is empty; leave it out instead")
-    if len(str(value)) > NAME_LENGTH_MAX:
-        raise ValueError(f"{name} has {len(str(value))} characters, the most is {NAME_LENGTH_MAX}")
 
 
 def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
     """Return the tags without repetitions, in the order given."""
     if isinstance(tags, (str, bytes)) or not isinstance(tags, Iterable):
         raise TypeError("tags must be a list of texts")
-    for tag in tags:
+    kept = tuple(tags)
+    for tag in kept:
         if tag is None:
             raise TypeError("a tag must be text, not None")
         check_name(tag, "a tag")
-    if len(tags) > TAGS_MAX:
+    if len(kept) > TAGS_MAX:
         raise ValueError(f"a node has at most {TAGS_MAX} tags")
-    return tuple(dict.fromkeys(tags))
+    return tuple(dict.fromkeys(kept))
 
 
 def check_ref(ref: Sequence[str]) -> tuple[str, ...]:
@@ -143,8 +148,8 @@ def check_ref(ref: Sequence[str]) -> tuple[str, ...]:
             part.encode("utf-8")
         except UnicodeEncodeError:
             raise ValueError("a part of the ref holds half a character (a lone surrogate)") from None
-    if sum(len(part) for part in ref) > 4 * NAME_LENGTH_MAX:
-        raise ValueError(f"a ref has at most {4 * NAME_LENGTH_MAX} characters in all")
+    if sum(len(part) for part in ref) > 4 * NAME_LENGTH_MAX or len(ref) > REF_PARTS_MAX:
+        raise ValueError(f"a ref has at most {REF_PARTS_MAX} parts and {4 * NAME_LENGTH_MAX} characters in all")
     return tuple(ref)
 
 
@@ -176,16 +181,25 @@ def _plain_json(value: Any, path: str, depth: int) -> Any:
     """Return `value` built of dict, list, str, int, float, bool and None alone; refuse everything else."""
     if depth < 0:
         raise ValueError(f"metadata is nested deeper than {METADATA_DEPTH_MAX} levels")
+    if type(value) is int and value.bit_length() > INTEGER_BITS_MAX:
+        raise ValueError(f"metadata holds a whole number of more than {INTEGER_BITS_MAX:,} bits; give it as text")
     if value is None or isinstance(value, (bool, str)) or type(value) in (int, float):
         return value
     if isinstance(value, Mapping):
         for name in value:
             if not isinstance(name, str):
-                raise TypeError(f"{path} has a name that is no text: {name!r}")
+                raise TypeError(f"{one_line(path)} has a name that is no text: {name!r:.40}")
         return {name: _plain_json(part, f"{path}.{name}", depth - 1) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain_json(part, f"{path}[{place}]", depth - 1) for place, part in enumerate(value)]
-    raise TypeError(f"{path} is {type(value).__name__}, which JSON does not know; use text, numbers, lists or mappings")
+    raise TypeError(
+        f"{one_line(path)} is {type(value).__name__}, which JSON does not know; use text, numbers, lists or mappings"
+    )
+
+
+def one_line(text: str) -> str:
+    """Return a caller's text as it may stand in a sentence: on one line and not too long."""
+    return " ".join(text.split())[:80]
 
 
 def _check_links(links: Sequence[Link]) -> tuple[Link, ...]:
@@ -220,4 +234,5 @@ def _check_index(index: object) -> bool | tuple[str, ...]:
         check_text(passage, "a passage of index", TEXT_BYTES_MAX)
         if not passage.strip():
             raise ValueError("a passage of index is empty")
+    check_text("".join(index), "index", TEXT_BYTES_MAX)
     return tuple(index)

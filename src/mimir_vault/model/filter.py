@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from mimir_vault.model.clock import parse_moment
-from mimir_vault.model.draft import check_name
+from mimir_vault.model.draft import check_name, metadata_json, one_line
 
 NAME_FIELDS = ("user", "agent", "session", "speaker", "role", "kind")
 """Fields with one text or none."""
@@ -100,7 +101,7 @@ def parse_filter(where: Mapping[Any, Any] | Filter | None, scope: Scope | None =
     if isinstance(where, (Condition, Every, Some, Negated)):
         parsed: Filter = where
     else:
-        parsed = EVERYTHING if where is None else _parse(where, _TREE_DEPTH_MAX, [0])
+        parsed = EVERYTHING if where is None or where == {} else _parse(where, _TREE_DEPTH_MAX, [0])
     if not narrowed:
         return parsed
     return Every((*narrowed, parsed)) if parsed != EVERYTHING else Every(tuple(narrowed))
@@ -111,6 +112,9 @@ def _parse(where: object, depth: int, count: list[int]) -> Filter:
         raise TypeError(f'where must be a mapping such as {{"speaker": "Ada"}}, not {type(where).__name__}')
     if depth == 0:
         raise ValueError(f"where is nested deeper than {_TREE_DEPTH_MAX} levels")
+    if not where:
+        # Inside and, or and not it would let everything through, and `forget` takes the same filters.
+        raise ValueError("a filter inside and, or or not is empty; name a field")
     parts: list[Filter] = []
     for name, value in where.items():
         count[0] += 1
@@ -134,12 +138,14 @@ def _path(name: object) -> tuple[str, ...]:
     elif isinstance(name, tuple) and name and all(isinstance(part, str) for part in name):
         path = name
     else:
-        raise TypeError(f"a field of where is a text or a tuple of texts, not {name!r}")
+        raise TypeError(f"a field of where is a text or a tuple of texts, not {name!r:.40}")
     if path[0] not in FIELDS:
-        raise ValueError(f"where knows no field {path[0]!r}; it knows {', '.join(FIELDS)}")
+        raise ValueError(f"where knows no field {path[0]!r:.40}; it knows {', '.join(FIELDS)}")
     if path[0] == "metadata":
         if len(path) < 2 or not all(path[1:]):
             raise ValueError('metadata needs a path, for example "metadata.city" or ("metadata", "a.b")')
+        for part in path[1:]:
+            _check_whole(part)
     elif len(path) > 1:
         raise ValueError(f"{path[0]} has no parts; only metadata has a path")
     return path
@@ -149,17 +155,17 @@ def _parse_field(path: tuple[str, ...], value: object) -> list[Condition]:
     if not isinstance(value, Mapping):
         return [_check(Condition(path, "eq", value))]
     if not value:
-        raise ValueError(f"{'.'.join(path)} is compared with nothing; give a value or an operator")
+        raise ValueError(f"{one_line('.'.join(path))} is compared with nothing; give a value or an operator")
     for operator in value:
         if operator not in OPERATORS:
-            raise ValueError(f"where knows no operator {operator!r}; it knows {', '.join(OPERATORS)}, and, or, not")
+            raise ValueError(f"where knows no operator {operator!r:.40}; it knows {', '.join(OPERATORS)}, and, or, not")
     return [_check(Condition(path, operator, operand)) for operator, operand in value.items()]
 
 
 def _check(condition: Condition) -> Condition:
     """Return the condition with moments parsed, or refuse a value that the operator can never compare."""
     field, operator, value = condition.path[0], condition.operator, condition.value
-    shown = ".".join(condition.path)
+    shown = one_line(".".join(condition.path))
     if operator == "exists":
         if not isinstance(value, bool):
             raise TypeError(f"{shown} exists: give True or False")
@@ -171,12 +177,17 @@ def _check(condition: Condition) -> Condition:
     elif operator in ("contains", "icontains"):
         listed = field == "tags" and isinstance(value, (list, tuple))
         value = tuple(value) if listed else value
-        if operator == "icontains" or field not in ("metadata",):
+        if listed and not value:
+            raise ValueError(f"{shown} {operator}: give at least one text")
+        if field == "at":
+            raise ValueError("at is a moment; use eq, ne, in, nin, gt, gte, lt or lte")
+        if operator == "contains" and field == "metadata":
+            value = _operand(field, shown, value)
+        else:
             for part in value if listed else (value,):
                 if not isinstance(part, str):
                     raise TypeError(f"{shown} {operator}: give a text")
-        if field == "at":
-            raise ValueError("at is a moment; use eq, ne, in, nin, gt, gte, lt or lte")
+                _check_whole(part)
     else:
         if operator in ("gt", "gte", "lt", "lte") and field == "tags":
             raise ValueError("tags have no order; use contains, in, nin or exists")
@@ -192,14 +203,21 @@ def _operand(field: str, shown: str, value: object) -> Any:
     if field == "metadata":
         if isinstance(value, float) and value != value:
             raise ValueError(f"{shown} is compared with NaN, which equals nothing")
-        if isinstance(value, tuple):
-            return list(value)
-        if value is not None and not isinstance(value, (str, int, float, bool, list)):
-            raise TypeError(f"{shown} is compared with {type(value).__name__}, which JSON does not know")
-        return value
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f"{shown} is compared with {type(value).__name__}; give a text")
+        if value is not None and not isinstance(value, (str, int, float, bool, list, tuple)):
+            raise TypeError(f"{shown} is compared with {type(value).__name__}; give a text, a number or a list")
+        return json.loads(metadata_json({"value": value}))["value"]
+    if value is not None:
+        if not isinstance(value, str):
+            raise TypeError(f"{shown} is compared with {type(value).__name__}; give a text")
+        _check_whole(value)
     return value
+
+
+def _check_whole(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("where holds half a character (a lone surrogate); decode the source as UTF-8") from None
 
 
 def matches(filter_: Filter, node: Filterable) -> bool:

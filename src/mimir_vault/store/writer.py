@@ -36,7 +36,7 @@ class Findable:
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What an erasure leads to: seqs of nodes that the erased ones had superseded, and (model, vid) of their vectors."""
+    """What an erasure leads to: seqs of nodes that the erased had superseded, and (model, vid) of their vectors."""
 
     current_again: list[int]
     vectors: list[tuple[int, int]]
@@ -157,7 +157,8 @@ class Writer:
         if not gone:
             return Erased([], [])
         seqs = [node.seq for node in gone]
-        if max(seqs) > words.through(self.connection):
+        if words.tail_nodes(self.connection):
+            # Terms that stand in the tail alone would look unused, whether or not an erased node is in it.
             words.merge(self.connection, self._words_version)
         words.erase(self.connection, seqs)
         vids = vectors.erase(self.connection, seqs)
@@ -182,12 +183,22 @@ class Writer:
             self._threads.drop(facets.thread)
         for table in ("change", "sealed_vector", "node"):
             self.connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
+        older = [other for kind, other in again if kind == SUPERSEDES and other]
         if state.ref is not None:
-            self.connection.execute("DELETE FROM ref WHERE path = ? AND seq = ?", (ref_path(state.ref), seq))
+            self._give_back(state.ref, seq, older)
         self.connection.execute("INSERT INTO tombstone VALUES (?, ?, ?)", (sealed.id, self.generation, seq))
         self.change.take(NODE_TAG, nodes.element(sealed))
         self.change.put(TOMBSTONE_TAG, nodes.tombstone_element(sealed.id, self.generation))
-        return [older for kind, older in again if kind == SUPERSEDES and older]
+        return older
+
+    def _give_back(self, ref: tuple[str, ...], seq: int, older: Sequence[int]) -> None:
+        """Let a ref point at what its erased holder had superseded, as `derive` would have it."""
+        path = ref_path(ref)
+        self.connection.execute("DELETE FROM ref WHERE path = ? AND seq = ?", (path, seq))
+        if self.connection.changes():
+            for stored in nodes.by_seq(self.connection, older).values():
+                if decode(State, self.sealer.open_state(stored.sealed)).ref == ref:
+                    self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (path, stored.seq))
 
     def _erase_codes(self, gone: Sequence[tuple[int, int]], erase_codes: EraseCodes) -> None:
         """Overwrite the codes of erased vectors in the saved sketches: a removed code would stay in their bytes."""
