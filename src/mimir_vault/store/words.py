@@ -39,12 +39,8 @@ def codes(connection: apsw.Connection, texts: Iterable[str], *, create: bool) ->
     wanted = sorted(set(texts))
     if not wanted:
         return {}
-    found: dict[str, int] = {
-        text: code
-        for text, code in each(
-            connection, "SELECT text, code FROM term WHERE text IN carray(?)", (apsw.carray(tuple(wanted)),)
-        )
-    }
+    known = "SELECT text, code FROM term WHERE text IN carray(?)"
+    found: dict[str, int] = dict(each(connection, known, (apsw.carray(tuple(wanted)),)))
     if create:
         for text in wanted:
             if text not in found:
