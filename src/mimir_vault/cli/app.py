@@ -173,7 +173,6 @@ def _prepare_reports() -> None:
         log.setLevel(logging.DEBUG)
     elif not log.handlers:
         log.addHandler(logging.NullHandler())
-        log.propagate = False
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         sys.stderr.write(f"mimir: warning: {one_line(str(message))}\n")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mimir_vault.cli.demo_disk import look_at_disk
-from mimir_vault.cli.hits import hit_text
+from mimir_vault.cli.hits import write_hit
 from mimir_vault.cli.options import settings_of
 from mimir_vault.cli.output import Output
 from mimir_vault.cli.progress import progress_bar
@@ -129,7 +129,7 @@ def _ask(memory: Memory, questions: Sequence[Question], output: Output) -> None:
         hits = memory.recall(question.text, k=max(DEPTHS))
         output.styled(Text(f"? {question.text}", style="bold"))
         for hit in hits[:SHOWN]:
-            output.styled(hit_text(hit, explain=False, mark="<- evidence" if _is_gold(hit, question) else ""))
+            write_hit(output, hit, mark="<- evidence" if _is_gold(hit, question) else "")
         places = [place for place, hit in enumerate(hits, 1) if _is_gold(hit, question)]
         where = f"evidence first at place {places[0]}" if places else f"no evidence among the first {max(DEPTHS)}"
         output.line(f"  answer: {question.answer} ({where})\n")

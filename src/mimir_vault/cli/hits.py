@@ -9,6 +9,7 @@ from mimir_vault.cli.text import moment, one_line, printable, short_id
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from mimir_vault.cli.output import Output
     from mimir_vault.model.hit import Hit
     from mimir_vault.model.node import Node
 
@@ -16,11 +17,19 @@ TEXT_SHOWN_MAX = 600
 """Longer texts are shown around their passage only; `mimir show ID` shows them whole."""
 AROUND = 80
 """Characters shown before and after the passage of a long text."""
-_INDENT = "     "
 
 
-def hit_text(hit: Hit, *, explain: bool, mark: str = "") -> Text:
-    """Return a hit as two lines or more: score, date, speaker and id; the text; with `explain` what found it."""
+def write_hit(output: Output, hit: Hit, *, explain: bool = False, mark: str = "") -> None:
+    """Write a hit: score, date, speaker and id; its text with the passage; with `explain` what found it."""
+    from rich.text import Text
+
+    output.styled(_head(hit, mark))
+    output.indented(_passage(hit))
+    if explain:
+        output.indented(Text(_why(hit), style="dim"))
+
+
+def _head(hit: Hit, mark: str) -> Text:
     from rich.text import Text
 
     shown = Text()
@@ -35,10 +44,6 @@ def hit_text(hit: Hit, *, explain: bool, mark: str = "") -> Text:
         shown.append(f"  {mark}", style="bold yellow")
     if hit.node.superseded_by:
         shown.append(f"  (superseded by {short_id(hit.node.superseded_by)})", style="dim")
-    shown.append("\n")
-    shown.append_text(_passage(hit))
-    if explain:
-        shown.append(f"\n{_INDENT}{_why(hit)}", style="dim")
     return shown
 
 
@@ -75,28 +80,24 @@ def node_rows(node: Node) -> list[tuple[str, str]]:
 
 
 def _passage(hit: Hit) -> Text:
-    """Return the text with its passage set off, indented; a long text only around its passage."""
+    """Return the text with its passage set off; a long text only around its passage."""
     from rich.text import Text
 
     start, end = max(0, hit.start), min(len(hit.text), hit.end)
     whole = not 0 <= start < end or (start, end) == (0, len(hit.text))
     if whole:
         start, end = 0, 0 if len(hit.text) <= TEXT_SHOWN_MAX else TEXT_SHOWN_MAX
-    shown = Text(_INDENT)
+    shown = Text()
     if len(hit.text) <= TEXT_SHOWN_MAX:
         before, after = hit.text[:start], hit.text[end:]
     else:
         first, last = max(0, start - AROUND), min(len(hit.text), end + AROUND)
         before = ("…" if first else "") + hit.text[first:start]
         after = hit.text[end:last] + ("…" if last < len(hit.text) else "")
-    shown.append(_indented(before))
-    shown.append(_indented(hit.text[start:end]), style="" if whole else "underline")
-    shown.append(_indented(after))
+    shown.append(printable(before))
+    shown.append(printable(hit.text[start:end]), style="" if whole else "underline")
+    shown.append(printable(after))
     return shown
-
-
-def _indented(text: str) -> str:
-    return printable(text).replace("\n", f"\n{_INDENT}")
 
 
 def _why(hit: Hit) -> str:

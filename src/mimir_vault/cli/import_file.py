@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,9 +23,6 @@ from mimir_vault.cli.progress import progress_bar
 from mimir_vault.cli.text import counted
 from mimir_vault.errors import InterruptedBatchError, MimirError, NotFoundError
 from mimir_vault.model.draft import check_name
-
-PIPE_HEAD_BYTES = 1 << 20
-"""A pipe cannot be read twice: its import id follows from this many bytes at its beginning."""
 
 
 def import_file(
@@ -54,8 +52,8 @@ def import_file(
 
     Each line is an object with text and, as wanted, speaker, role, session, at, tags, metadata, ref, user, agent and
     kind. Turns of one session should stand in order. The same file imported again, for instance after an
-    interruption, stores nothing twice: nodes carry metadata.import_id, by default a digest of the file, and
-    metadata.import_line.
+    interruption, stores nothing twice: nodes carry metadata.import_id, by default a digest of the file's first MiB,
+    and metadata.import_line.
 
     Examples:
         mimir import chats.jsonl
@@ -86,25 +84,25 @@ def import_file(
     _report(output, named, tally)
 
 
-class _Pipe(io.RawIOBase):
-    """A pipe of which the beginning was read already: gives that again first."""
+class _Rejoined(io.RawIOBase):
+    """A file whose beginning was read already: gives that again first, as a pipe cannot go back."""
 
-    def __init__(self, descriptor: int, head: bytes) -> None:
-        self._file, self._head = io.FileIO(descriptor), head
+    def __init__(self, head: bytes, rest: io.FileIO) -> None:
+        self._head, self._rest = head, rest
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         if not self._head:
-            return self._file.readinto(buffer) or 0
+            return self._rest.readinto(buffer) or 0
         given = self._head[: len(buffer)]
         buffer[: len(given)] = given
         self._head = self._head[len(given) :]
         return len(given)
 
     def close(self) -> None:
-        self._file.close()
+        self._rest.close()
         super().close()
 
 
@@ -112,29 +110,32 @@ class _Pipe(io.RawIOBase):
 def _opened(file: str, import_id: str | None) -> Iterator[tuple[BinaryIO, int, str]]:
     """Give the file open, its size in bytes (0 where nobody knows), and the import id.
 
-    A pipe without a given id is read up to `PIPE_HEAD_BYTES` before anything is stored: its beginning names it.
+    Without a given id the beginning of the file is read before anything is stored, as it names the import.
     """
+    raw = _raw(file)
+    with raw:
+        status = os.fstat(raw.fileno())
+        size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+        head = b"" if import_id is not None else _head(raw)
+        with io.BufferedReader(_Rejoined(head, raw), import_run.HEAD_BYTES) as stream:
+            yield stream, size, import_run.content_id(head) if import_id is None else import_id
+
+
+def _raw(file: str) -> io.FileIO:
     if file == "-":
-        descriptor = os.dup(sys.stdin.fileno())
-    else:
-        try:
-            descriptor = os.open(file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except FileNotFoundError:
-            raise NotFoundError(f"there is no file {file}") from None
-    with io.FileIO(descriptor, closefd=False) as raw:
-        seekable = raw.seekable()
-        head = b"" if seekable or import_id is not None else _head(raw)
-    with io.BufferedReader(io.FileIO(descriptor) if seekable else _Pipe(descriptor, head)) as stream:
-        if import_id is None:
-            import_id = import_run.content_id(stream) if seekable else import_run.content_id(io.BytesIO(head))
-        yield stream, os.fstat(descriptor).st_size if seekable else 0, import_id
+        return io.FileIO(os.dup(sys.stdin.fileno()))
+    try:
+        return io.FileIO(file)
+    except FileNotFoundError:
+        raise NotFoundError(f"there is no file {file}") from None
 
 
 def _head(raw: io.FileIO) -> bytes:
-    parts, size = [], 0
-    while size < PIPE_HEAD_BYTES and (part := raw.read(PIPE_HEAD_BYTES - size)):
+    parts: list[bytes] = []
+    wanted = import_run.HEAD_BYTES
+    while wanted and (part := raw.read(wanted)):
         parts.append(part)
-        size += len(part)
+        wanted -= len(part)
     return b"".join(parts)
 
 

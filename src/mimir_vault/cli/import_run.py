@@ -27,7 +27,9 @@ BATCH_LINES = 1_000
 """So many drafts are handed over at a time: memory stays small however long the file is."""
 BAD_SHOWN_MAX = 20
 """So many bad lines are kept to be shown; the others are counted."""
-_READ_BYTES = 1 << 20
+HEAD_BYTES = 1 << 20
+"""The import id follows from so many bytes at the beginning of a file: a pipe cannot be read twice, and the same lines
+from a file and from a pipe have to get the same id."""
 
 
 class BadLine(ValueError):
@@ -44,13 +46,12 @@ class Tally:
     first_bad: list[tuple[int, str]] = field(default_factory=list)
 
 
-def content_id(file: BinaryIO) -> str:
-    """Return an import id that follows from the bytes of a file, which is read through and put back at its start."""
-    digest = sha256(b"mimir import\0")
-    while part := file.read(_READ_BYTES):
-        digest.update(part)
-    file.seek(0)
-    return digest.hexdigest()[:16]
+def content_id(head: bytes) -> str:
+    """Return the import id that follows from the first `HEAD_BYTES` of a file.
+
+    Two files that begin alike share an id; as the text of every line is compared, neither loses a line by that.
+    """
+    return sha256(b"mimir import\0" + head).hexdigest()[:16]
 
 
 class StoredLines:
@@ -91,24 +92,22 @@ def run(
         MimirError: storing failed; `tally` holds what is stored.
     """
     stored = StoredLines(memory, import_id)
-    batch: list[Draft] = []
-    last: Line | None = None
+    batch: list[tuple[Line, Draft]] = []
     try:
         for line, draft in _drafts(file, reading, import_id, skip_bad, tally):
-            last = line
             if stored.has(line.number, draft.text):
                 tally.there += 1
-            else:
-                batch.append(draft)
+                if line.number % BATCH_LINES == 0 and not batch:
+                    advance(line.number, line.end)
+                continue
+            batch.append((line, draft))
             if len(batch) == BATCH_LINES:
-                _store(memory, batch, tally, advance, last)
+                _store(memory, batch, tally, advance)
                 batch = []
-            elif line.number % BATCH_LINES == 0:
-                advance(line.number, line.end)
     except BadLine:
-        _store(memory, batch, tally, advance, last)
+        _store(memory, batch, tally, advance)
         raise
-    _store(memory, batch, tally, advance, last)
+    _store(memory, batch, tally, advance)
 
 
 def _drafts(
@@ -129,22 +128,21 @@ def _drafts(
             yield line, draft
 
 
-def _store(
-    memory: Memory, batch: list[Draft], tally: Tally, advance: Callable[[int, int], None], last: Line | None
-) -> None:
+def _store(memory: Memory, batch: list[tuple[Line, Draft]], tally: Tally, advance: Callable[[int, int], None]) -> None:
+    """Store a batch; the tally follows every commit, so that it is right whatever ends the batch."""
     before = tally.stored
 
-    def stored(done: int, _: int) -> None:
+    def committed(done: int, _: int) -> None:
         tally.stored = before + done
+        line = batch[done - 1][0]
+        advance(line.number, line.end)
 
     try:
         if batch:
-            tally.stored = before + len(memory.remember_many(batch, progress=stored))
+            tally.stored = before + len(memory.remember_many([draft for _, draft in batch], progress=committed))
     except InterruptedBatchError as error:
         tally.stored = before + len(error.done)
         raise
-    if last is not None:
-        advance(last.number, last.end)
 
 
 def _mark(number: int, text: str) -> int:

@@ -55,11 +55,11 @@ def found_node(memory: Memory, settings: Settings, node_id: str) -> Node:
 
 
 def _open(settings: Settings, output: Output) -> Vault:
-    from mimir_vault.vault import Vault
-
     path = settings.vault_path
     if not path.exists():
         raise NotFoundError(f"there is no vault at {path}; make one with mimir init, or name another with --vault")
+    from mimir_vault.vault import Vault
+
     options: dict[str, Any] = {"read_only": settings.read_only, "accept_rollback": settings.accept_rollback}
     if settings.recovery_code:
         return Vault.open(path, recovery_code=passphrases.recovery_words(settings, output), **options)

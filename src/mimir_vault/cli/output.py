@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+INDENT = 5
+"""Columns by which a text stands in from the line above that says whose it is."""
 PLAIN_WIDTH = 1 << 20
 """Width of lines where no terminal shows them: never wrapped, so that other programs read them whole."""
 
@@ -36,10 +38,10 @@ class Output:
     def console(self) -> Console:
         """The console for people, made when first needed; it takes no markup, as texts may hold brackets."""
         if self._console is None:
-            from rich.console import Console
+            from mimir_vault.cli.styled import PipeConsole
 
             terminal = is_terminal(sys.stdout)
-            self._console = Console(
+            self._console = PipeConsole(
                 file=sys.stdout, markup=False, emoji=False, highlight=False, soft_wrap=not terminal,
                 width=None if terminal else PLAIN_WIDTH, no_color=bool(os.environ.get("NO_COLOR")) or None,
             )  # fmt: skip
@@ -57,6 +59,15 @@ class Output:
     def styled(self, text: Text) -> None:
         """Write styled text; who builds it makes its parts printable."""
         self.console.print(text)
+
+    def indented(self, text: Text) -> None:
+        """Write styled text set in from the left, on a terminal with every line it is wrapped into."""
+        from rich.padding import Padding
+
+        if self.console.is_terminal:
+            self.console.print(Padding(text, (0, 0, 0, INDENT), expand=False))
+        else:
+            sys.stdout.write("".join(f"{' ' * INDENT}{line}".rstrip() + "\n" for line in text.plain.split("\n")))
 
     def done(self, text: str) -> None:
         """Write what was done, unless asked to be quiet or to speak JSON."""
@@ -82,4 +93,6 @@ class Output:
             table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
         for row in rows:
             table.add_row(*(Text(one_line(cell)) for cell in row))
-        self.console.print(table)
+        with self.console.capture() as captured:
+            self.console.print(table)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))

@@ -8,7 +8,7 @@ import typer
 
 from mimir_vault.cli import shapes
 from mimir_vault.cli.declarations import AsOf, Kind, KnownAt, Query, Role, Session, Speaker, Tags, Where
-from mimir_vault.cli.hits import hit_text
+from mimir_vault.cli.hits import write_hit
 from mimir_vault.cli.opening import opened_memory
 from mimir_vault.cli.options import settings_of
 from mimir_vault.cli.output import Output
@@ -61,7 +61,7 @@ def recall(
             output.value(shapes.hit_value(hit))
         return
     for hit in hits:
-        output.styled(hit_text(hit, explain=explain))
+        write_hit(output, hit, explain=explain)
     if not hits:
         output.notice("nothing was found")
 

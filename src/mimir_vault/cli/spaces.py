@@ -111,8 +111,8 @@ def erase(ctx: typer.Context, name: Name) -> None:
 
 
 def _agree(name: str, count: int) -> None:
-    what = f"Space {one_line(name)} with {counted(count, 'node')} will be gone for ever."
+    what = f"space {one_line(name)} with {counted(count, 'node')}"
     if not terminal.is_there():
-        raise ValueError(f"{what} There is no terminal to ask at; add --yes if you mean it")
-    if terminal.ask(f"{what} Type its name to go on: ") != name:
+        raise ValueError(f"nobody is at a terminal to agree that {what} goes for ever; add --yes if you mean it")
+    if terminal.ask(f"This erases {what} for ever. Type its name to go on: ") != name:
         raise ValueError("that is not its name; nothing was erased")

@@ -63,7 +63,7 @@ def confirm(question: str, *, yes: bool) -> bool:
     if yes:
         return True
     if not is_there():
-        raise ValueError(f"{question} There is no terminal to ask at; add --yes if you mean it")
+        raise ValueError(f"nobody is at a terminal to answer {question!r}; add --yes if you mean it")
     return ask(f"{question} [y/N] ").strip().lower() in _YES
 
 

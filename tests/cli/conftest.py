@@ -1,0 +1,161 @@
+"""Fixtures for tests of the command: real calls in processes of their own, and quick calls within this one."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mimir_vault
+from mimir_vault.cli import app, terminal
+from mimir_vault.vault import Vault
+from stand_ins import HashEmbedder
+
+PASSPHRASE = "correct horse battery staple"
+RAW_KEY = bytes(range(32))
+SECONDS_MAX = 120
+TURNS = (
+    ("Ada", "user", "s1", "2026-03-01T09:00+00:00", "I prefer window seats on long flights."),
+    ("Bo", "assistant", "s1", "2026-03-01T09:01+00:00", "Noted: window seats, and no early departures."),
+    ("Ada", "user", "s2", "2026-04-02T18:30+02:00", "The boiler in Oslo was serviced by Henrik."),
+    ("Ada", "user", "s2", "2026-04-02T18:31+02:00", "Henrik wants to come back in October."),
+    ("Bo", "assistant", "s2", "2026-04-02T18:32+02:00", "October it is; I shall remind you."),
+)
+"""What the vaults of these tests hold: speaker, role, session, at, text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a call of the command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def values(self) -> list[Any]:
+        """The JSON values on standard output, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture(scope="session")
+def passphrase_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the passphrase of the real vaults, readable by its owner only."""
+    path = tmp_path_factory.mktemp("secret") / "passphrase"
+    path.write_text(PASSPHRASE + "\n")
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_vault(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vault with a passphrase that tests copy, holding `TURNS`, embedded by the bundled model."""
+    folder = tmp_path_factory.mktemp("real")
+    with Vault.create(
+        folder / "vault", passphrase=PASSPHRASE, profile="interactive", recovery=False, size_floor=1 << 20,
+        state_folder=folder / "state",
+    ) as vault:  # fmt: skip
+        remember_turns(vault)
+    return folder / "vault"
+
+
+def remember_turns(vault: Vault) -> None:
+    """Remember `TURNS` in the space main."""
+    memory = vault.space()
+    for speaker, role, session, at, text in TURNS:
+        memory.remember(text, speaker=speaker, role=role, session=session, at=at, tags=[role])
+
+
+@pytest.fixture
+def environment(tmp_path: Path, passphrase_file: Path) -> dict[str, str]:
+    """The variables of a call in a process of its own: nothing of the person who runs the tests."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MIMIR_", "XDG_"))}
+    return kept | {
+        "PYTHONPATH": str(Path(mimir_vault.__file__).parents[1]),
+        "HOME": str(tmp_path / "home"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "MIMIR_VAULT": str(tmp_path / "vault"),
+        "MIMIR_PASSPHRASE_FILE": str(passphrase_file),
+    }
+
+
+@pytest.fixture
+def copied_vault(tmp_path: Path, real_vault: Path) -> Path:
+    """A copy of the real vault, where MIMIR_VAULT of a call points to."""
+    return Path(shutil.copytree(real_vault, tmp_path / "vault"))
+
+
+@pytest.fixture
+def run(environment: dict[str, str]) -> Run:
+    """Runs the command in a process of its own without a terminal: `run("list", stdin=b"…", env={…})`."""
+
+    def call(*arguments: str | bytes, stdin: bytes = b"", env: dict[str, str] | None = None) -> Ran:
+        done = subprocess.run(
+            [sys.executable, "-m", "mimir_vault", *arguments], input=stdin, capture_output=True, timeout=SECONDS_MAX,
+            env=environment | (env or {}), start_new_session=True, check=False,
+        )  # fmt: skip
+        return Ran(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def quick_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vault with a raw key that quick tests copy, holding `TURNS`, embedded by hashes."""
+    folder = tmp_path_factory.mktemp("quick")
+    with Vault.create(
+        folder / "vault", raw_key=RAW_KEY, recovery=False, size_floor=1 << 20, embedder=HashEmbedder(),
+        state_folder=folder / "state",
+    ) as vault:  # fmt: skip
+        remember_turns(vault)
+    return folder / "vault"
+
+
+@pytest.fixture
+def quick(
+    tmp_path: Path, quick_template: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Run]:
+    """Runs the command within this process on a quick vault that needs neither passphrase nor model."""
+    shutil.copytree(quick_template, tmp_path / "vault")
+    really_open = Vault.open
+
+    def open_quickly(path: Path, **options: Any) -> Vault:
+        return really_open(
+            path, raw_key=RAW_KEY, embedder=HashEmbedder(), state_folder=tmp_path / "state", **options
+        )  # fmt: skip
+
+    monkeypatch.setattr(Vault, "open", open_quickly)
+    monkeypatch.setattr(terminal, "is_there", lambda: False)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    for name in [name for name in os.environ if name.startswith("MIMIR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("MIMIR_VAULT", str(tmp_path / "vault"))
+    handlers = list(logging.getLogger("mimir_vault").handlers)
+
+    def call(*arguments: str, stdin: bytes = b"") -> Ran:
+        path = tmp_path / "stdin"
+        path.write_bytes(stdin)
+        with path.open("rb", buffering=0) as raw, io.TextIOWrapper(io.BufferedReader(raw)) as text:
+            monkeypatch.setattr(sys, "stdin", text)
+            capsys.readouterr()
+            code = app.main(arguments)
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    yield call
+    logging.getLogger("mimir_vault").handlers[:] = handlers
