@@ -60,5 +60,6 @@ def lend_in_sessions(
 
 def _needs(lengths: NDArray[Any]) -> NDArray[np.float32]:
     """Return how much of what is lent a text takes, 1 for short ones."""
-    needs: NDArray[np.float32] = np.minimum(1, np.float32(SPEAKS_FOR_ITSELF) / np.maximum(lengths, 1).astype(np.float32))
+    words = np.maximum(lengths, 1).astype(np.float32)
+    needs: NDArray[np.float32] = np.minimum(1, np.float32(SPEAKS_FOR_ITSELF) / words)
     return needs

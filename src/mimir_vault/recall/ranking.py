@@ -60,7 +60,8 @@ class Evidence:
 
     `dense` holds cosines less the windows' discount (NaN: no vector), `lexical` BM25 scores (0: no term), `lengths`
     the number of terms, `at` microseconds, `neighbours` the rows around each member (-1: none), `eligible` who may
-    become a hit (the others only lend), `threads` the number of each member's session (0: none; not given: sessions lend nothing).
+    become a hit (the others only lend), `threads` the number of each member's session (0: none). Without `threads`
+    sessions lend nothing.
     """
 
     dense: NDArray[np.float32]
