@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import apsw
 
 from mimir_vault.crypto.envelope import node_id
-from mimir_vault.errors import MimirError, TamperedError
+from mimir_vault.errors import MimirError, ModelMismatchError, TamperedError
 from mimir_vault.findable import Body, find_by
 from mimir_vault.model.codec import decode_values
 from mimir_vault.open_space import OpenSpace
@@ -57,7 +57,7 @@ def check_database(connection: apsw.Connection, digester: Digester, name: str) -
 
 
 def verify(space: OpenSpace, *, full: bool = False, progress: Progress | None = None) -> list[Finding]:
-    """Check a space: pages, chain, both set digests, every id against its envelopes; with `full` open every node too."""
+    """Check a space: pages, chain, set digests, every id against its envelopes; with `full` open every node too."""
     name = f"space {space.name}"
     with space.store.read() as connection:
         found = list(check_database(connection, space.store.sealer, name))
@@ -111,16 +111,21 @@ def _compare(connection: apsw.Connection, opened: OpenedNode, name: str) -> Iter
 def rebuild(space: OpenSpace, progress: Progress | None = None) -> int:
     """Make all derived data of a space again from its envelopes; return how many nodes there are.
 
-    Vectors are made again by the space's embedder. One transaction: a crash leaves the space as it was.
+    Vectors are made again by the space's embedder, and kept as they are when another one is at hand. One transaction:
+    a crash leaves the space as it was.
     """
     with space.store.read() as connection:
         everything = int(fetch(connection, "SELECT count(*) FROM node")[0][0])
         room = int(fetch(connection, "SELECT coalesce(sum(length(payload)), 0) FROM node")[0][0])
-        model = space.model(connection)
+        try:
+            model = space.model(connection)
+        except ModelMismatchError:
+            model = None
     with space.store.write(2 * room + everything * 1_024) as writer:
         for table in DERIVED_TABLES:
             writer.connection.execute(f"DELETE FROM {table}")
-        writer.connection.execute("DELETE FROM vector")
+        if model is not None:
+            writer.connection.execute("DELETE FROM vector")
         writer.connection.execute("DELETE FROM derived")
         done = 0
         batch: list[OpenedNode] = []

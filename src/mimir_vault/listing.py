@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from mimir_vault.errors import NotFoundError
 from mimir_vault.index.filtering import Masks, evaluate
-from mimir_vault.model.draft import Draft, check_ref
+from mimir_vault.model.clock import to_micros
+from mimir_vault.model.draft import Draft, check_ref, make_draft
 from mimir_vault.model.facets import PINNED
 from mimir_vault.model.filter import EVERYTHING, Filter, matches
 from mimir_vault.model.hit import Hit, Hits
@@ -44,11 +45,17 @@ def get(space: OpenSpace, node_id: str | None, ref: Sequence[str] | None) -> Nod
             found = fetch(connection, "SELECT seq FROM ref WHERE path = ?", (ref_path(check_ref(ref)),))
             seq = found[0][0] if found else 0
         else:
-            if not isinstance(node_id, str):
-                raise TypeError(f"a node id is text, not {type(node_id).__name__}")
-            stored = nodes.find(connection, node_id)
+            stored = nodes.find(connection, _id_text(node_id))
             seq = stored.seq if stored is not None else 0
-        return read_nodes(connection, space.store.sealer, [seq]).get(seq)
+        node = read_nodes(connection, space.store.sealer, [seq]).get(seq)
+    expired = node is not None and node.expires_at is not None and to_micros(node.expires_at) <= space.clock.now()
+    return None if expired else node
+
+
+def _id_text(node_id: object) -> str:
+    if not isinstance(node_id, str):
+        raise TypeError(f"a node id is text, not {type(node_id).__name__}")
+    return node_id
 
 
 def seqs_of(space: OpenSpace, ids: Sequence[str]) -> list[int]:
@@ -65,14 +72,14 @@ def successor(old: Node, text: str | None, fields: dict[str, Any]) -> Draft:
     links = [*fields.get("links", ())]
     if old.ref is None or carried["ref"] != old.ref:
         links.append(Link("supersedes", old.id))
-    return Draft(**carried | {"links": links})
+    return make_draft(carried.pop("text"), carried | {"links": links})
 
 
 def history(space: OpenSpace, node_id: str) -> list[Node]:
     """Return all versions of a node, the newest first."""
     supersedes = LINK_KINDS.index("supersedes")
     with space.store.read() as connection:
-        stored = nodes.find(connection, node_id)
+        stored = nodes.find(connection, _id_text(node_id))
         if stored is None:
             raise NotFoundError(f"there is no node {node_id}")
         seqs = {stored.seq}
@@ -100,12 +107,17 @@ def _masks(space: OpenSpace, connection: apsw.Connection, filter_: Filter) -> Ma
     return evaluate(filter_, columns, space.index.names, lambda condition: attributes.lookup(connection, condition))
 
 
-def _candidates(space: OpenSpace, filter_: Filter) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the seqs that may pass a filter, ascending, and which of them surely do; expired and hidden ones do not."""
+def _candidates(
+    space: OpenSpace, filter_: Filter, *, expired: bool = False
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Return the seqs that may pass a filter, ascending, and which of them surely do.
+
+    What is expired or hidden counts only with `expired`: an erasure must reach it.
+    """
     with space.store.read() as connection, space.index.lock:
         space.index.refresh(connection, None)
         masks = _masks(space, connection, filter_)
-        kept = masks.maybe & space.index.columns.current(space.clock.now())
+        kept = masks.maybe if expired else masks.maybe & space.index.columns.current(space.clock.now())
         return space.index.columns.seqs[kept].copy(), masks.sure[kept]
 
 
@@ -118,10 +130,11 @@ def iterate(space: OpenSpace, filter_: Filter, order: str, limit: int | None, af
     """Yield the nodes that pass a filter, one batch opened at a time."""
     seqs, _ = _candidates(space, filter_)
     if after is not None:
-        start = seqs_of(space, [after])
-        if not start:
+        with space.store.read() as connection:
+            start = nodes.find(connection, _id_text(after))
+        if start is None:
             raise NotFoundError(f"there is no node {after} to go on behind")
-        seqs = seqs[seqs > start[0]] if order == "oldest" else seqs[seqs < start[0]]
+        seqs = seqs[seqs > start.seq] if order == "oldest" else seqs[seqs < start.seq]
     if order == "newest":
         seqs = seqs[::-1]
     return _iterate(space, filter_, seqs, limit)
@@ -148,11 +161,12 @@ def count(space: OpenSpace, filter_: Filter) -> int:
 
 
 def matching(space: OpenSpace, filter_: Filter) -> list[int]:
-    """Return the seqs of all nodes that pass."""
-    seqs, sure = _candidates(space, filter_)
+    """Return the seqs of all nodes that pass, expired and hidden ones included."""
+    seqs, sure = _candidates(space, filter_, expired=True)
     found = seqs[sure].tolist()
-    for begin in range(0, int((~sure).sum()), BATCH_NODES):
-        opened = _opened(space, seqs[~sure][begin : begin + BATCH_NODES].tolist())
+    unsure = seqs[~sure]
+    for begin in range(0, len(unsure), BATCH_NODES):
+        opened = _opened(space, unsure[begin : begin + BATCH_NODES].tolist())
         found += [seq for seq, node in opened.items() if matches(filter_, node)]
     return sorted(found)
 

@@ -11,7 +11,7 @@ from mimir_vault import checking, forgetting, listing, recalling, remembering
 from mimir_vault.checking import Finding
 from mimir_vault.errors import NotFoundError
 from mimir_vault.model.clock import parse_moment, to_micros
-from mimir_vault.model.draft import Draft, check_text
+from mimir_vault.model.draft import Draft, check_text, make_draft
 from mimir_vault.model.filter import Filter, Scope, parse_filter
 from mimir_vault.model.hit import Context, Hits
 from mimir_vault.model.link import is_node_id
@@ -67,7 +67,7 @@ class Memory:
             VaultBusyError, DiskFullError, ReadOnlyError: it could not be stored, and was not.
         """
         self._space.check_open()
-        return remembering.remember_many(self._space, [Draft(text, **fields)])[0]
+        return remembering.remember_many(self._space, [make_draft(text, fields)])[0]
 
     def remember_many(self, drafts: Iterable[Draft], progress: Callable[[int, int], None] | None = None) -> list[Node]:
         """Remember drafts in order and return one node each; turns of one session are linked one after the other.
@@ -127,11 +127,12 @@ class Memory:
         self._space.check_open()
         check_text(query, "the query", QUERY_BYTES_MAX)
         _check_count(k, "k", K_MAX)
+        _check_score(min_score)
         return recalling.recall(
             self._space,
             recalling.Query(
-                text=query, k=k, filter_=parse_filter(where, Scope(user, agent, session)), as_of=_micros(as_of, "as_of"),
-                known_at=_micros(known_at, "known_at"), lanes=recalling.check_lanes(lanes), min_score=min_score,
+                text=query, k=k, filter_=parse_filter(where, Scope(user, agent, session)),
+                as_of=_micros(as_of, "as_of"), known_at=_micros(known_at, "known_at"), lanes=recalling.check_lanes(lanes), min_score=min_score,
                 collapse=collapse, explain=explain,
             ),
         )  # fmt: skip
@@ -156,6 +157,8 @@ class Memory:
         """
         self._space.check_open()
         _check_count(budget, "budget", 10_000_000)
+        if counter is not None and not callable(counter):
+            raise TypeError(f"counter must be a function of a text, not {type(counter).__name__}")
         if query is None:
             filter_ = parse_filter(where, Scope(user, agent, session))
             hits = listing.newest_hits(
@@ -291,6 +294,15 @@ def _check_count(value: object, name: str, most: int) -> None:
         raise TypeError(f"{name} must be a whole number, not {type(value).__name__}")
     if not 1 <= value <= most:
         raise ValueError(f"{name} must be 1 to {most:,}, not {value}")
+
+
+def _check_score(value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"min_score must be a number, not {type(value).__name__}")
+    if not 0 <= value <= 1:
+        raise ValueError(f"min_score must be 0 to 1, not {value}")
 
 
 def _micros(moment: Moment, name: str) -> int | None:

@@ -88,7 +88,7 @@ class OpenSpace:
             )
 
     def new_model(self, connection: apsw.Connection) -> Model:
-        """Inside a write transaction: return the space's model; where there is none, the embedder at hand becomes it."""
+        """Inside a write transaction: return the space's model; the embedder at hand becomes it where there is none."""
         model = self.model(connection)
         if model is None:
             embedder = self.embedder

@@ -45,12 +45,14 @@ class Query:
 
 def recall(space: OpenSpace, query: Query) -> Hits:
     """Return the best hits of a query, best first."""
-    with space.store.read() as connection:
-        model = space.model(connection)
-    dense_lane = "dense" in query.lanes and model is not None and bool(query.text.strip())
-    vector = space.embedder.embed_query(query.text) if dense_lane else None
+    dense_lane = "dense" in query.lanes and bool(query.text.strip())
+    vector = None
+    if dense_lane:
+        with space.store.read() as connection:
+            model = space.model(connection)
+        vector = space.embedder.embed_query(query.text) if model is not None else None
     with space.store.read() as connection, space.index.lock:
-        space.index.refresh(connection, space.model(connection))
+        space.index.refresh(connection, space.model(connection) if dense_lane else None)
         search = _Search(space, connection, query, vector)
         return Hits(search.hits())
 
@@ -242,7 +244,7 @@ def check_lanes(lanes: Collection[str] | None) -> tuple[str, ...]:
     """Return the lanes asked for, all of them for None (ValueError for an unknown one)."""
     if lanes is None:
         return LANES
-    if isinstance(lanes, str) or not lanes:
+    if isinstance(lanes, str) or not isinstance(lanes, Collection) or not lanes:
         raise ValueError(f"lanes is a list of {', '.join(LANES)}")
     for lane in lanes:
         if lane not in LANES:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, islice
 
-from mimir_vault.errors import InterruptedBatchError, MimirError, NotFoundError
+from mimir_vault.errors import InterruptedBatchError, NotFoundError
 from mimir_vault.findable import Body, Found, find_by
 from mimir_vault.model.clock import offset_seconds, to_micros
 from mimir_vault.model.codec import CODEC_VERSION, Metadata, Payload, State, encode
@@ -62,6 +62,8 @@ def _body(draft: Draft) -> str:
 
 def remember_many(space: OpenSpace, drafts: Iterable[Draft], progress: Progress | None = None) -> list[Node]:
     """Store drafts in order, one node each; see `Memory.remember_many`."""
+    if isinstance(drafts, (str, bytes, Draft)) or not isinstance(drafts, Iterable):
+        raise TypeError(f"remember_many takes an iterable of Drafts, not {type(drafts).__name__}")
     total = len(drafts) if isinstance(drafts, Sequence) else 0
     if isinstance(drafts, Sequence):
         drafts = [check_draft(draft) for draft in drafts]
@@ -72,8 +74,8 @@ def remember_many(space: OpenSpace, drafts: Iterable[Draft], progress: Progress 
                 done.append(node)
             if progress is not None:
                 progress(len(done), max(total, len(done)))
-    except BaseException as error:
-        if not done or not isinstance(error, (MimirError, ValueError, TypeError)):
+    except Exception as error:
+        if not done:
             raise
         raise InterruptedBatchError(f"after {len(done):,} nodes, which are stored: {error}", done) from error
     finally:

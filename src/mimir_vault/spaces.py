@@ -33,6 +33,13 @@ class SpaceInfo:
     created: datetime
 
 
+def check_space_name(name: str) -> None:
+    """Refuse a name that is no text, empty, too long, or that does not print on one line."""
+    check_name("" if name is None else name, "the name of a space")
+    if not name.isprintable() or name != name.strip():
+        raise ValueError("the name of a space is printable text on one line, without blanks around it")
+
+
 class Spaces:
     """Opens each space once; changes hold the lock of the vault (a write transaction of the catalog)."""
 
@@ -65,9 +72,7 @@ class Spaces:
 
     def create(self, name: str) -> None:
         """Create an empty space: its file is whole before the catalog names it."""
-        check_name(name, "the name of a space")
-        if not name:
-            raise ValueError("a space needs a name")
+        check_space_name(name)
         if self._around.read_only:
             raise ReadOnlyError("the vault was opened read-only; open it without read_only to create a space")
         space_id, file = self._around.random(16), self._around.random(16).hex() + ".db"
@@ -104,7 +109,7 @@ class Spaces:
 
     def rename(self, old: str, new: str) -> None:
         """Give a space another name."""
-        check_name(new, "the name of a space")
+        check_space_name(new)
         with self._lock, self._catalog.write() as change:
             self._catalog.rename_space(change, old, new)
             self._catalog.audit(change, "space renamed")

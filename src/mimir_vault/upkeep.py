@@ -40,12 +40,12 @@ class Upkeep:
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._stopping = False
-        self._last_write = 0.0
+        self._last_write, self._news = 0.0, False
 
     def wrote(self) -> None:
         """Say that something was committed."""
         with self._wake:
-            self._last_write = time.monotonic()
+            self._last_write, self._news = time.monotonic(), True
             if self._thread is None and not self._stopping and not self._store.read_only:
                 self._thread = threading.Thread(target=self._loop, name="mimir-upkeep", daemon=True)
                 self._thread.start()
@@ -54,18 +54,22 @@ class Upkeep:
     def _loop(self) -> None:
         while True:
             with self._wake:
-                self._wake.wait(timeout=IDLE_SECONDS if self._last_write else None)
+                self._wake.wait_for(self._is_due, timeout=IDLE_SECONDS if self._last_write else None)
                 if self._stopping:
                     return
-                idle = self._last_write > 0 and time.monotonic() - self._last_write >= IDLE_SECONDS
+                written, self._news = self._last_write, False
+            idle = written > 0 and time.monotonic() - written >= IDLE_SECONDS
             try:
                 self.run_now()
                 if idle and self._store.fresh.checkpoint():
                     with self._wake:
-                        if time.monotonic() - self._last_write >= IDLE_SECONDS:
+                        if self._last_write == written:
                             self._last_write = 0.0
             except MimirError as error:
                 log.debug("upkeep put off: %s", error)
+
+    def _is_due(self) -> bool:
+        return self._stopping or self._news
 
     def run_now(self, *, at_close: bool = False) -> None:
         """Merge words, turn vectors into a sketch where they have become many, and save it now and then."""

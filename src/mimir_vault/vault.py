@@ -124,7 +124,6 @@ class Vault:
             root.wipe()
             raise
         vault._recovery_code = words
-        vault.create_space(FIRST_SPACE)
         return vault
 
     @classmethod
@@ -360,6 +359,7 @@ def _build(folder: Path, header: Header, root: UnlockedRoot, around: Surrounding
             catalog.put_setting(change, HEADER_EPOCH, header.epoch)
             catalog.put_setting(change, SPACE_FLOOR, size_floor)
             catalog.audit(change, "vault created", profile=header.profile.name.lower())
+        Spaces(new, header.replica_id, catalog, keys, None, around).create(FIRST_SPACE)
         catalog.close()
         if folder.exists():
             folder.rmdir()

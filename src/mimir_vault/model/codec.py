@@ -59,6 +59,7 @@ class State(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=
 
 
 Value = TypeVar("Value", Payload, Metadata, State)
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODERS: dict[type, msgspec.msgpack.Decoder[Any]] = {
     kind: msgspec.msgpack.Decoder(kind, strict=True) for kind in (Payload, Metadata, State)
@@ -79,7 +80,7 @@ def decode(kind: type[Value], encoded: bytes) -> Value:
     """
     try:
         value: Value = _DECODERS[kind].decode(encoded)
-    except msgspec.MsgspecError:
+    except _UNDECODABLE:
         version = _version_of(encoded)
         if version is not None and version > CODEC_VERSION:
             raise FormatError(
@@ -96,7 +97,7 @@ def decode(kind: type[Value], encoded: bytes) -> Value:
 def _version_of(encoded: bytes) -> int | None:
     try:
         value = msgspec.msgpack.decode(encoded)
-    except msgspec.MsgspecError:
+    except _UNDECODABLE:
         return None
     return value[0] if isinstance(value, list) and value and isinstance(value[0], int) else None
 

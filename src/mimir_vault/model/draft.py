@@ -6,14 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mimir_vault.model.clock import parse_moment
 from mimir_vault.model.link import Link
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 TEXT_BYTES_MAX = 1 << 20
 """Longest text of one node (1 MiB of UTF-8, about 180,000 words): a memory is a passage, not an archive."""
@@ -33,8 +29,6 @@ METADATA_DEPTH_MAX = 32
 """Deepest nesting of metadata: beyond it parsers of other languages give up."""
 INTEGER_BITS_MAX = 4_096
 """Widest whole number in metadata: Python itself refuses to read decimals beyond about 14,000 bits."""
-DUPLICATES = ("mark", "merge", "keep")
-"""What may be done with a draft whose text is there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +50,17 @@ class Draft:
     ref: tuple[str, ...] | None = None
     data: bytes | None = None
     index: bool | Sequence[str] = True
-    vector: NDArray[np.float32] | None = None
     expires_at: datetime | str | None = None
     pinned: bool = False
-    duplicates: str = "mark"
+
+
+def make_draft(text: str, fields: Mapping[str, Any]) -> Draft:
+    """Return a draft of keyword fields (TypeError for one that there is not)."""
+    known = Draft.__dataclass_fields__.keys() - {"text"}
+    for name in fields:
+        if name not in known:
+            raise TypeError(f"a memory has no field {str(name)[:40]!r}; it has {', '.join(sorted(known))}")
+    return Draft(text, **fields)
 
 
 def check_draft(draft: Draft) -> Draft:
@@ -79,8 +80,6 @@ def check_draft(draft: Draft) -> Draft:
     if draft.kind is None:
         raise ValueError("kind may not be None; leave it out for a turn")
     check_name(draft.kind, "kind")
-    if draft.duplicates not in DUPLICATES:
-        raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, not {draft.duplicates!r:.40}")
     if not isinstance(draft.pinned, bool):
         raise TypeError("pinned must be True or False")
     metadata_json(draft.metadata)

@@ -115,17 +115,16 @@ class FreshDatabase:
         self.database.restart_long_wal()
 
     def _make_room(self, pages_needed: int) -> None:
-        """Grow one step towards the next class when the reserve is short, and as many as this transaction needs."""
+        """Grow one step towards the next class when the reserve is short, and by as many as this transaction needs."""
         while True:
             with self.database.read() as connection:
-                missing = padding.missing_pages(connection, self._size_floor)
-                _, free, padded = padding.pages(connection)
-            if missing <= 0 and free + padded >= pages_needed:
-                return
+                if padding.missing_pages(connection, self._size_floor, pages_needed) <= 0:
+                    return
             with self.database.write() as connection:
-                padding.grow(connection, self._size_floor, STEP_PAGES)
+                padding.grow(connection, self._size_floor, STEP_PAGES, pages_needed)
+                _, free, padded = padding.pages(connection)
             self.database.restart_long_wal()
-            if free + padded + STEP_PAGES >= pages_needed:
+            if free + padded >= pages_needed:
                 return
 
     def fill(self) -> None:

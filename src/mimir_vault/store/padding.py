@@ -66,22 +66,25 @@ def release(connection: apsw.Connection, needed: int) -> None:
         connection.pragma("secure_delete", 1)
 
 
-def missing_pages(connection: apsw.Connection, floor: int) -> int:
-    """Return how many pages the file must grow to fill its class, with the reserve that its class wants."""
+def missing_pages(connection: apsw.Connection, floor: int, needed: int = 0) -> int:
+    """Return how many pages the file must grow to fill its class.
+
+    The class is the smallest that leaves the reserve it wants, and `needed` pages for what is about to be written.
+    """
     count, free, padded = pages(connection)
     size = count * PAGE_BYTES
     target = size_class(size, floor)
-    if (free + padded + (target - size) // PAGE_BYTES) * PAGE_BYTES < target // RESERVE_SHARE:
+    while free + padded + target // PAGE_BYTES - count < max(target // RESERVE_SHARE // PAGE_BYTES, needed):
         target = size_class(target + 1, floor)
     return target // PAGE_BYTES - count
 
 
-def grow(connection: apsw.Connection, floor: int, pages_max: int) -> int:
+def grow(connection: apsw.Connection, floor: int, pages_max: int, needed: int = 0) -> int:
     """Inside a write transaction: add at most `pages_max` pages towards the class; return how many are still missing.
 
     The file never grows past its class by this: that would be the next class.
     """
-    missing = missing_pages(connection, floor)
+    missing = missing_pages(connection, floor, needed)
     if missing <= 0:
         return 0
     goal = int(connection.pragma("page_count")) + min(missing, pages_max)
@@ -92,7 +95,7 @@ def grow(connection: apsw.Connection, floor: int, pages_max: int) -> int:
             chunk -= 1
         if not chunk and not _add(connection, 1, _LEAF_BYTES, goal):
             break
-    return missing_pages(connection, floor)
+    return missing_pages(connection, floor, needed)
 
 
 def _add(connection: apsw.Connection, count: int, size: int, goal: int) -> bool:

@@ -126,10 +126,16 @@ class Writer:
             user=code(metadata.user), agent=code(metadata.agent), speaker=code(metadata.speaker),
             role=code(metadata.role), kind=code(metadata.kind), session=code(metadata.session),
             thread=thread.code if thread is not None else 0,
-            length=min(sum(findable.terms.values()), LENGTH_MAX), windows=min(len(findable.vectors), 255),
+            length=min(sum(findable.terms.values()), LENGTH_MAX), windows=min(self._windows(seq, findable), 255),
             flags=_flags(metadata, state),
         )  # fmt: skip
         self.connection.execute("INSERT INTO facet VALUES (?, ?)", (seq, facets.pack()))
+
+    def _windows(self, seq: int, findable: Findable) -> int:
+        """Return how many vectors a node has: those that come with it, or those it kept through a rebuild."""
+        if findable.vectors:
+            return len(findable.vectors)
+        return int(fetch(self.connection, "SELECT count(*) FROM vector WHERE seq = ?", (seq,))[0][0])
 
     def replace_state(self, node: StoredNode, state: State) -> StoredNode:
         """Give a node another state; its id stays."""
