@@ -132,7 +132,8 @@ class Memory:
             self._space,
             recalling.Query(
                 text=query, k=k, filter_=parse_filter(where, Scope(user, agent, session)),
-                as_of=_micros(as_of, "as_of"), known_at=_micros(known_at, "known_at"), lanes=recalling.check_lanes(lanes), min_score=min_score,
+                as_of=_micros(as_of, "as_of"), known_at=_micros(known_at, "known_at"),
+                lanes=recalling.check_lanes(lanes), min_score=min_score,
                 collapse=collapse, explain=explain,
             ),
         )  # fmt: skip

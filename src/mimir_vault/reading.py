@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import apsw
+import numpy as np
 
 from mimir_vault.model.clock import from_micros
 from mimir_vault.model.codec import Metadata, Payload, State, decode, decode_values
@@ -62,20 +63,17 @@ def as_node(opened: OpenedNode, superseded_by: bytes | None = None) -> Node:
     )
 
 
-def successors(connection: apsw.Connection, seqs: Iterable[int]) -> dict[int, bytes]:
+def successors(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, bytes]:
     """Return the id of the newest node that supersedes each of these nodes; those that none supersedes are left out."""
-    supersedes = LINK_KINDS.index("supersedes")
-    found: dict[int, int] = {}
-    for seq in seqs:
-        for (newer,) in each(
-            connection,
-            "SELECT max(newer) FROM link WHERE target = (SELECT id FROM node WHERE seq = ?) AND kind = ?",
-            (seq, supersedes),
-        ):
-            if newer is not None:
-                found[seq] = newer
-    ids = nodes.ids_of(connection, list(set(found.values())))
-    return {seq: ids[newer] for seq, newer in found.items() if newer in ids}
+    if not len(seqs):
+        return {}
+    found = each(
+        connection,
+        "SELECT old.seq, max(link.newer), new.id FROM node AS old JOIN link ON link.target = old.id AND link.kind = ?"
+        " JOIN node AS new ON new.seq = link.newer WHERE old.seq IN carray(?) GROUP BY old.seq",
+        (LINK_KINDS.index("supersedes"), apsw.carray(np.array(seqs, np.int64))),
+    )
+    return {older: newer for older, _, newer in found}
 
 
 def read_nodes(connection: apsw.Connection, sealer: Sealer, seqs: Sequence[int]) -> dict[int, Node]:

@@ -73,8 +73,7 @@ class _Search:
         allowed = visible & masks.maybe
         if not allowed.any():
             return []
-        ranked = self._rank(visible, allowed)
-        return self._open(ranked, masks)
+        return self._open(self._rank(visible, allowed))
 
     def _masks(self) -> Masks:
         if self.query.filter_ == EVERYTHING:
@@ -86,43 +85,50 @@ class _Search:
 
     def _rank(self, visible: Mask, allowed: Mask) -> ranking.Ranking:
         depth = ranking.lane_depth(self.query.k)
-        dense = self._dense_lane(allowed, depth)
+        columns = self.columns
+        dense_scores, dense_rows, complete = self._dense_lane(allowed, depth)
         lexical_scores, idf_sum = self._lexical_lane()
         lexical_rows = lexical.best_rows(lexical_scores, allowed, depth)
-        dense_rows = self.columns.rows(dense.seqs)
-        around = self.columns.neighbours(ranking.seeds(dense_rows, lexical_rows), RADIUS)
-        around = np.where((around >= 0) & visible[around], around, -1)
-        pool = ranking.make_pool(dense_rows, lexical_rows, around)
+        around = columns.neighbours(ranking.seeds(dense_rows, lexical_rows), RADIUS)
+        pool = ranking.make_pool(dense_rows, lexical_rows, np.where((around >= 0) & visible[around], around, -1))
+        if not complete:
+            self._fetch_missing(dense_scores, pool.rows)
         evidence = ranking.Evidence(
-            dense=self._cosines(pool.rows, dense_rows, dense.scores),
+            dense=dense_scores[pool.rows],
             lexical=lexical_scores[pool.rows],
-            lengths=self.columns.facet("length")[pool.rows],
-            at=self.columns.facet("at")[pool.rows],
-            neighbours=self.columns.neighbours(pool.rows, RADIUS),
+            lengths=columns.facet("length")[pool.rows],
+            at=columns.facet("at")[pool.rows],
+            neighbours=columns.neighbours(pool.rows, RADIUS),
             eligible=allowed[pool.rows],
+            threads=columns.facet("thread")[pool.rows],
         )
         moment = self.now if self.query.as_of is None else self.query.as_of
         return ranking.rank(pool, evidence, moment, idf_sum=idf_sum, lanes=self.query.lanes)
 
     # -- the dense lane -------------------------------------------------------------------------------------------
 
-    def _dense_lane(self, allowed: Mask, depth: int) -> NodeScores:
-        """Return the best allowed nodes by cosine, best first."""
+    def _dense_lane(self, allowed: Mask, depth: int) -> tuple[Vector, NDArray[np.int64], bool]:
+        """Return the dense score of every row (NaN: not known), the best allowed rows, and whether all are known."""
+        scores = np.full(self.columns.rows_count, np.nan, np.float32)
+        none = np.empty(0, np.int64)
         dense = self.index.dense
         if self.vector is None or dense is None:
-            return no_scores()
-        count = int(allowed.sum())
-        chosen = plan(dense.count, len(self.columns), count)
+            return scores, none, True
+        chosen = plan(dense.count, len(self.columns), int(allowed.sum()))
         if chosen.path == "none":
-            return no_scores()
-        if chosen.path == "fetched":
-            found = self._fetched(dense, self.columns.seqs[allowed])
-        elif chosen.path == "exact" or dense.sketch is None:
+            return scores, none, True
+        complete = chosen.path == "exact" or dense.sketch is None
+        if complete:
             found = dense.exact.scores(self.vector)
+        elif chosen.path == "fetched":
+            found = self._fetched(dense, self.columns.seqs[allowed])
         else:
             found = self._sketched(dense, chosen.candidates)
         rows = self.columns.rows(found.seqs)
-        return found.among((rows >= 0) & allowed[rows]).best(depth)
+        known = rows >= 0
+        scores[rows[known]] = found.scores[known]
+        kept = NodeScores(rows, found.scores, found.vids).among(known & allowed[rows])
+        return scores, kept.best(depth).seqs, complete
 
     def _fetched(self, dense: DenseIndex, seqs: NDArray[np.int64]) -> NodeScores:
         assert self.vector is not None
@@ -147,16 +153,13 @@ class _Search:
         windows = self.columns.facet("windows")[places[known]]
         return reduce_windows(rows.seqs[known], cosines[known], rows.vids[known], windows)
 
-    def _cosines(self, pool: NDArray[np.int64], found: NDArray[np.int64], scores: Vector) -> Vector:
-        """Return the dense score of every member of the pool, NaN for one without a vector; fetch those not found."""
-        by_row = np.full(self.columns.rows_count, np.nan, np.float32)
-        by_row[found] = scores
+    def _fetch_missing(self, scores: Vector, pool: NDArray[np.int64]) -> None:
+        """Fill in the dense scores of members of the pool that the dense lane did not bring up."""
         dense = self.index.dense
-        missing = pool[np.isnan(by_row[pool])]
-        if self.vector is not None and dense is not None and len(missing):
+        missing = pool[np.isnan(scores[pool])]
+        if dense is not None and len(missing):
             fetched = self._fetched(dense, self.columns.seqs[missing])
-            by_row[self.columns.rows(fetched.seqs)] = fetched.scores
-        return by_row[pool]
+            scores[self.columns.rows(fetched.seqs)] = fetched.scores
 
     # -- the lexical lane -----------------------------------------------------------------------------------------
 
@@ -169,26 +172,31 @@ class _Search:
         codes, counts = self.index.terms_in(self.connection, terms)
         chosen = lexical.choose_terms(counts, count)
         merged = words.postings(self.connection, [codes[term] for term in chosen])
-        postings = [self._postings(merged.get(codes[term]), codes[term]) for term in chosen]
+        parts = [self._places(merged.get(codes[term]), codes[term]) for term in chosen]
+        rows = self.columns.rows(np.concatenate([seqs for seqs, _ in parts])) if parts else np.empty(0, np.int64)
+        ends = np.cumsum([len(seqs) for seqs, _ in parts], dtype=np.int64)
+        postings = [
+            lexical.TermPostings(rows[end - len(times) : end], times)
+            for end, (_, times) in zip(ends, parts, strict=True)
+        ]
         scores = lexical.score_terms(postings, self.columns.facet("length"), count)
         return scores, lexical.idf_mass(list(counts.values()), count)
 
-    def _postings(self, merged: words.Places | None, code: int) -> lexical.TermPostings:
+    def _places(self, merged: words.Places | None, code: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Return the seqs of the nodes that hold a term, and how often each does."""
         seqs, times = self.index.tail_of(code)
-        if merged is not None:
-            seqs = np.concatenate([merged["number"].astype(np.int64), seqs])
-            times = np.concatenate([merged["times"], times])
-        return lexical.TermPostings(self.columns.rows(seqs), times)
+        if merged is None:
+            return seqs, times
+        return np.concatenate([merged["number"].astype(np.int64), seqs]), np.concatenate([merged["times"], times])
 
     # -- opening --------------------------------------------------------------------------------------------------
 
-    def _open(self, ranked: ranking.Ranking, masks: Masks) -> list[Hit]:
-        """Open nodes in order of rank until k of them pass; what is not surely let through is asked again, opened."""
-        hits: list[Hit] = []
+    def _open(self, ranked: ranking.Ranking) -> list[Hit]:
+        """Open nodes in order of rank until k of them pass the filter, which is asked again of the opened node."""
+        chosen: list[tuple[int, OpenedNode]] = []
         seen: set[str] = set()
         for place, opened in self._opened(ranked):
-            score = float(ranked.scores[place])
-            if self.query.min_score is not None and score < self.query.min_score:
+            if self.query.min_score is not None and ranked.scores[place] < self.query.min_score:
                 break
             if self.query.filter_ != EVERYTHING and not matches(self.query.filter_, as_node(opened)):
                 continue
@@ -197,10 +205,11 @@ class _Search:
                 if text in seen:
                     continue
                 seen.add(text)
-            hits.append(self._hit(ranked, place, opened, score))
-            if len(hits) == self.query.k:
+            chosen.append((place, opened))
+            if len(chosen) == self.query.k:
                 break
-        return hits
+        newer = successors(self.connection, [opened.stored.seq for _, opened in chosen])
+        return [self._hit(ranked, place, opened, newer.get(opened.stored.seq)) for place, opened in chosen]
 
     def _opened(self, ranked: ranking.Ranking) -> Iterator[tuple[int, OpenedNode]]:
         step = max(self.query.k, 16)
@@ -211,10 +220,8 @@ class _Search:
                 if seq in stored:
                     yield begin + offset, open_stored(self.space.store.sealer, stored[seq])
 
-    def _hit(self, ranked: ranking.Ranking, place: int, opened: OpenedNode, score: float) -> Hit:
-        seq = opened.stored.seq
-        newer = successors(self.connection, [seq]).get(seq)
-        node = as_node(opened, newer)
+    def _hit(self, ranked: ranking.Ranking, place: int, opened: OpenedNode, newer: bytes | None) -> Hit:
+        score, node = float(ranked.scores[place]), as_node(opened, newer)
         lanes: dict[str, Lane] = {}
         if ranked.dense_ranks[place]:
             lanes["dense"] = Lane(float(ranked.dense[place]), int(ranked.dense_ranks[place]))
