@@ -224,7 +224,7 @@ def scale(data: pathlib.Path, count: int, cache: pathlib.Path | None) -> None:
     frozen = Frozen.shipped(model.name) or Frozen.learn(vectors[:1_000])
     begin = time.perf_counter()
     sketch = Sketch(frozen.code_bytes)
-    sketch.add(np.arange(len(kept)), frozen.codes(vectors))
+    sketch.add(np.arange(len(kept)), np.arange(len(kept)) + 1, frozen.codes(vectors))
     print(f"\nscale: {len(kept):,} utterances, sketch built in {time.perf_counter() - begin:.1f} s")
     found, times = 0, collections.defaultdict(list)
     for place in asked:

@@ -58,7 +58,7 @@ class BySketch:
         self._sketch = Sketch(self._frozen.code_bytes, graph_from=graph_from)
 
     def add(self, vids: Sequence[int], vectors: NDArray[np.float32]) -> None:
-        self._sketch.add(list(vids), self._frozen.codes(vectors))
+        self._sketch.add(list(vids), list(vids), self._frozen.codes(vectors))
         while self._sketch.extend_graph(500):
             pass
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mimir_vault.index.planner import CANDIDATES, CANDIDATES_MAX, EXACT_VECTORS_MAX, FETCHED_MAX, Plan, plan
+from mimir_vault.index.planner import CANDIDATES, EXACT_VECTORS_MAX, FETCHED_MAX, Plan, plan
 
 
 @pytest.mark.parametrize(
@@ -14,10 +14,11 @@ from mimir_vault.index.planner import CANDIDATES, CANDIDATES_MAX, EXACT_VECTORS_
         (5, 5, 0, Plan("none")),
         (EXACT_VECTORS_MAX, 100, 1, Plan("exact")),
         (100_000, 100_000, FETCHED_MAX, Plan("fetched")),
+        (100_000, 100_000, FETCHED_MAX + 1, Plan("sketch", CANDIDATES, filtered=True)),
+        (100_000, 100_000, 50_000, Plan("sketch", CANDIDATES, filtered=True)),
+        (100_000, 100_000, 95_000, Plan("sketch", round(CANDIDATES / 0.95))),
         (100_000, 100_000, 100_000, Plan("sketch", CANDIDATES)),
-        (100_000, 100_000, 50_000, Plan("sketch", 2 * CANDIDATES)),
-        (1_000_000, 1_000_000, 3_000, Plan("sketch", CANDIDATES_MAX)),
-        (200_000, 100_000, FETCHED_MAX, Plan("sketch", CANDIDATES_MAX)),
+        (200_000, 100_000, FETCHED_MAX, Plan("sketch", CANDIDATES, filtered=True)),
     ],
 )
 def test_the_path_follows_size_and_selectivity(vectors: int, nodes: int, allowed: int, expected: Plan) -> None:

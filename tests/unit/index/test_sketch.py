@@ -22,7 +22,7 @@ def codes_of(count: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
 
 def filled(count: int, graph_from: int = 10**9) -> tuple[Sketch, np.ndarray]:  # type: ignore[type-arg]
     sketch, codes = Sketch(BYTES, graph_from=graph_from), codes_of(count)
-    sketch.add(np.arange(count) * 2 + 1, codes)
+    sketch.add(np.arange(count) * 2 + 1, np.arange(count), codes)
     while sketch.extend_graph(64):
         pass
     return sketch, codes
@@ -49,7 +49,7 @@ def test_an_image_comes_back_whole(graph_from: int) -> None:
     assert again.image_id == sketch.image_id != b""
     for row in (0, 150, 299):
         assert again.search(codes[row], 1)[0].tolist() == [row * 2 + 1]
-    again.add([9_999], codes_of(1, seed=5))
+    again.add([9_999], [1], codes_of(1, seed=5))
     again.extend_graph()
     assert again.search(codes_of(1, seed=5)[0], 1)[0].tolist() == [9_999]
 
@@ -90,6 +90,28 @@ def test_codes_can_be_overwritten_in_a_saved_image(graph_from: int) -> None:
     assert again.remove([1, 7]) == 2
 
 
+@pytest.mark.parametrize("graph_from", [10**9, 100])
+def test_a_filter_is_met_before_the_cut(graph_from: int) -> None:
+    """However far from the query the allowed nodes lie, all of them are found, nearest first."""
+    sketch, codes = filled(300, graph_from)
+    far = np.argsort(-np.bitwise_count(codes ^ codes[0]).sum(axis=1, dtype=np.int64))[:7]
+    vids, distances = sketch.search(codes[0], 5, lambda seqs: np.isin(seqs, far))
+
+    assert set(vids.tolist()) <= set((far * 2 + 1).tolist())
+    assert len(vids) == 5
+    assert distances.tolist() == sorted(distances.tolist())
+    assert sketch.search(codes[0], 5, lambda seqs: seqs < 0)[0].tolist() == []
+
+
+def test_nodes_are_removed_with_all_their_vectors() -> None:
+    """Whoever learns of an erasure knows the node, not its vectors."""
+    sketch, codes = Sketch(BYTES), codes_of(4)
+    sketch.add([1, 2, 3, 4], [7, 8, 7, 9], codes)
+
+    assert sketch.remove_nodes([7, 99]) == 2
+    assert Sketch.load(sketch.save()).vids.tolist() == [2, 4]
+
+
 def test_retain_takes_out_what_is_gone_elsewhere() -> None:
     """Only the vids that still exist are kept."""
     sketch, codes = filled(10)
@@ -114,11 +136,12 @@ def test_a_graph_with_many_removed_codes_is_built_anew() -> None:
 def test_vids_that_come_late_or_twice_keep_the_order() -> None:
     """A lower vid is sorted in, a known one is left as it was."""
     sketch, codes = Sketch(BYTES, graph_from=2), codes_of(5)
-    sketch.add([10, 20], codes[:2])
+    sketch.add([10, 20], [1, 2], codes[:2])
     sketch.extend_graph()
-    sketch.add([5, 20, 10, 5], codes[[2, 3, 4, 3]])
+    sketch.add([5, 20, 10, 5], [3, 9, 9, 9], codes[[2, 3, 4, 3]])
 
     assert sketch.vids.tolist() == [5, 10, 20]
+    assert sketch.search(codes[2], 9, lambda seqs: seqs == 3)[0].tolist() == [5]
     assert sketch.search(codes[2], 1)[0].tolist() == [5]
     assert [found.tolist() for found in sketch.search(codes[1], 1)] == [[20], [0]]
 
@@ -127,9 +150,11 @@ def test_wrong_shapes_are_a_value_error() -> None:
     """Codes of another length or negative vids are a programmer's nonsense."""
     sketch = Sketch(BYTES)
     with pytest.raises(ValueError, match="shape"):
-        sketch.add([1], codes_of(1)[:, :8])
+        sketch.add([1], [1], codes_of(1)[:, :8])
+    with pytest.raises(ValueError, match="seqs"):
+        sketch.add([1], [1, 2], codes_of(1))
     with pytest.raises(ValueError, match="negative"):
-        sketch.add([-1], codes_of(1))
+        sketch.add([-1], [1], codes_of(1))
     with pytest.raises(ValueError, match="8-byte"):
         Sketch(12)
 
@@ -180,7 +205,8 @@ def test_searching_while_adding_and_removing_is_safe() -> None:
     for reader in readers:
         reader.start()
     for first in range(0, 1_500, 50):
-        sketch.add(np.arange(first, first + 50), codes[first : first + 50])
+        vids = np.arange(first, first + 50)
+        sketch.add(vids, vids, codes[first : first + 50])
         sketch.extend_graph()
         sketch.remove([first + 7])
     for reader in readers:
@@ -201,7 +227,7 @@ def test_any_history_leaves_what_its_end_says(steps: list[tuple[str, list[int]]]
     sketch, codes, left = Sketch(BYTES, graph_from=graph_from), codes_of(31), set()
     for verb, vids in steps:
         if verb == "add":
-            sketch.add(vids, codes[vids])
+            sketch.add(vids, vids, codes[vids])
             left |= set(vids)
         elif verb == "remove":
             assert sketch.remove(vids) == len(left & set(vids))
