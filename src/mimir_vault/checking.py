@@ -126,6 +126,7 @@ def rebuild(space: OpenSpace, progress: Progress | None = None) -> int:
             writer.connection.execute(f"DELETE FROM {table}")
         if model is not None:
             writer.connection.execute("DELETE FROM vector")
+            writer.connection.execute("DELETE FROM passage")
         writer.connection.execute("DELETE FROM derived")
         done = 0
         batch: list[OpenedNode] = []

@@ -54,12 +54,9 @@ def forget(space: OpenSpace, seqs: Sequence[int], *, dry_run: bool = False) -> R
 def _erase(space: OpenSpace, seqs: Sequence[int]) -> tuple[list[str], list[int]]:
     with space.store.write(len(seqs) * 4_096) as writer:
         stored: list[StoredNode] = list(nodes.by_seq(writer.connection, seqs).values())
-        erased = writer.erase(stored, erase_codes)
+        again = writer.erase(stored, erase_codes)
         writer.audit("nodes forgotten", space.clock.now(), count=len(stored), ids=[one.sealed.id for one in stored])
-    with space.index.lock:
-        if (dense := space.index.dense) is not None and dense.sketch is not None:
-            dense.sketch.remove([vid for model, vid in erased.vectors if model == dense.model.code])
-    return [one.sealed.id.hex() for one in stored], erased.current_again
+    return [one.sealed.id.hex() for one in stored], again
 
 
 def erase_codes(model: int, saved: bytes, vids: Sequence[int]) -> bytes:

@@ -30,7 +30,7 @@ class OpenSpace:
         self._given = embedder
         self._checked: CheckedEmbedder | None = None
         self._probe: bytes | None = None
-        self._model_checked = False
+        self._model: Model | None = None
         self._lock = threading.RLock()
         self._closed = False
 
@@ -66,15 +66,21 @@ class OpenSpace:
         Raises:
             ModelMismatchError: the embedder at hand is not the one that made them.
         """
-        found = vectors.models(connection)
-        if not found:
-            return None
-        model = found[0]
-        with self._lock:
-            if not self._model_checked:
-                self._check(model)
-                self._model_checked = True
-        return model
+        if self._model is None:
+            found = vectors.models(connection)
+            if not found:
+                return None
+            with self._lock:
+                self._check(found[0])
+                self._model = found[0]
+        return self._model
+
+    def has_model(self) -> bool:
+        """Say whether the space holds vectors, made by the embedder at hand (ModelMismatchError otherwise)."""
+        if self._model is not None:
+            return True
+        with self.store.read() as connection:
+            return self.model(connection) is not None
 
     def _check(self, model: Model) -> None:
         from mimir_vault.embed.embedder import is_same_model

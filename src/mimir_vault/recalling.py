@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import apsw
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mimir_vault.index import quantise
 from mimir_vault.index.filtering import Masks, evaluate
-from mimir_vault.index.planner import plan
+from mimir_vault.index.planner import Plan, plan
 from mimir_vault.index.windows import NodeScores, no_scores, reduce_windows
 from mimir_vault.model.filter import EVERYTHING, Filter, matches
 from mimir_vault.model.hit import Hit, Hits, Lane
@@ -48,9 +48,7 @@ def recall(space: OpenSpace, query: Query) -> Hits:
     dense_lane = "dense" in query.lanes and bool(query.text.strip())
     vector = None
     if dense_lane:
-        with space.store.read() as connection:
-            model = space.model(connection)
-        vector = space.embedder.embed_query(query.text) if model is not None else None
+        vector = space.embedder.embed_query(query.text) if space.has_model() else None
     with space.store.read() as connection, space.index.lock:
         space.index.refresh(connection, space.model(connection) if dense_lane else None)
         search = _Search(space, connection, query, vector)
@@ -123,7 +121,7 @@ class _Search:
         elif chosen.path == "fetched":
             found = self._fetched(dense, self.columns.seqs[allowed])
         else:
-            found = self._sketched(dense, chosen.candidates)
+            found = self._sketched(dense, chosen, allowed)
         rows = self.columns.rows(found.seqs)
         known = rows >= 0
         scores[rows[known]] = found.scores[known]
@@ -134,13 +132,23 @@ class _Search:
         assert self.vector is not None
         return self._scored(vectors.by_seq(self.connection, dense.model.code, seqs))
 
-    def _sketched(self, dense: DenseIndex, candidates: int) -> NodeScores:
+    def _sketched(self, dense: DenseIndex, chosen: Plan, allowed: Mask) -> NodeScores:
         """Return the candidates of the sketch by their exact cosines."""
         assert self.vector is not None
         assert dense.sketch is not None
         assert dense.frozen is not None
-        vids, _ = dense.sketch.search(dense.frozen.codes(self.vector), candidates)
+        code = dense.frozen.codes(self.vector)
+        vids, _ = dense.sketch.search(code, chosen.candidates, self._allowing(allowed) if chosen.filtered else None)
         return self._scored(vectors.by_vid(self.connection, vids))
+
+    def _allowing(self, allowed: Mask) -> Callable[[NDArray[np.int64]], Mask]:
+        """Return what says of each seq whether its node may be found."""
+
+        def known(seqs: NDArray[np.int64]) -> Mask:
+            rows = self.columns.rows(seqs)
+            return (rows >= 0) & allowed[rows]
+
+        return known
 
     def _scored(self, rows: vectors.VectorRows) -> NodeScores:
         """Return the exact scores of stored vectors, one per node."""
@@ -208,7 +216,8 @@ class _Search:
             chosen.append((place, opened))
             if len(chosen) == self.query.k:
                 break
-        newer = successors(self.connection, [opened.stored.seq for _, opened in chosen])
+        seqs = [opened.stored.seq for _, opened in chosen] if self.index.has_supersedes else []
+        newer = successors(self.connection, seqs)
         return [self._hit(ranked, place, opened, newer.get(opened.stored.seq)) for place, opened in chosen]
 
     def _opened(self, ranked: ranking.Ranking) -> Iterator[tuple[int, OpenedNode]]:
@@ -227,7 +236,7 @@ class _Search:
             lanes["dense"] = Lane(float(ranked.dense[place]), int(ranked.dense_ranks[place]))
         if ranked.lexical_ranks[place]:
             lanes["lexical"] = Lane(float(ranked.lexical[place]), int(ranked.lexical_ranks[place]))
-        start, stop = self._passage(opened)
+        start, stop = self._passage(opened, int(ranked.rows[place]))
         body = opened.body
         own = opened.payload.passages is None
         return Hit(
@@ -235,12 +244,11 @@ class _Search:
             end=stop if own else 0, why=ranked.why(place) if self.query.explain else {},
         )  # fmt: skip
 
-    def _passage(self, opened: OpenedNode) -> tuple[int, int]:
+    def _passage(self, opened: OpenedNode, row: int) -> tuple[int, int]:
         """Return the window that matched best, the whole text where there is one window."""
         seq, dense = opened.stored.seq, self.index.dense
         whole = (0, len(opened.body))
-        row = int(self.columns.rows([seq])[0])
-        if self.vector is None or dense is None or row < 0 or self.columns.facet("windows")[row] <= 1:
+        if self.vector is None or dense is None or self.columns.facet("windows")[row] <= 1:
             return whole
         rows = vectors.by_seq(self.connection, dense.model.code, np.array([seq], np.int64))
         best = int(rows.windows[int(np.argmax(quantise.cosines(self.vector, rows.data)))])

@@ -84,20 +84,35 @@ def remember_many(space: OpenSpace, drafts: Iterable[Draft], progress: Progress 
 
 
 def _prepared_batches(space: OpenSpace, drafts: Iterable[Draft]) -> Iterator[list[Prepared]]:
-    """Yield prepared batches; the next one is embedded while the caller stores the one before."""
+    """Yield prepared batches; the next one is embedded while the caller stores the one before.
+
+    A draft that cannot be, or an iterable that fails, is raised after all that came before it was yielded.
+    """
     checked = (check_draft(draft) for draft in drafts) if not isinstance(drafts, list) else iter(drafts)
-    first = list(islice(checked, BATCH_NODES))
-    if len(first) < BATCH_NODES:
-        if first:
-            yield prepare(space, first)
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="mimir-embed") as pool:
-        ahead: Future[list[Prepared]] | None = pool.submit(prepare, space, first)
-        while ahead is not None:
-            batch = list(islice(checked, BATCH_NODES))
-            ready = ahead.result()
-            ahead = pool.submit(prepare, space, batch) if batch else None
-            yield ready
+    batch, failure = _take(checked)
+    if len(batch) < BATCH_NODES:
+        if batch:
+            yield prepare(space, batch)
+    else:
+        with ThreadPoolExecutor(1, thread_name_prefix="mimir-embed") as pool:
+            ahead: Future[list[Prepared]] | None = pool.submit(prepare, space, batch)
+            while ahead is not None:
+                batch, failure = _take(checked) if failure is None else ([], failure)
+                ready = ahead.result()
+                ahead = pool.submit(prepare, space, batch) if batch else None
+                yield ready
+    if failure is not None:
+        raise failure
+
+
+def _take(drafts: Iterator[Draft]) -> tuple[list[Draft], Exception | None]:
+    """Return the next batch, and what went wrong if it is short because of that."""
+    batch: list[Draft] = []
+    try:
+        batch.extend(islice(drafts, BATCH_NODES))
+    except Exception as error:
+        return batch, error
+    return batch, None
 
 
 def _store(space: OpenSpace, batch: Sequence[Prepared]) -> Iterator[Node]:

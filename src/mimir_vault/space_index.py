@@ -52,13 +52,15 @@ class DenseIndex:
             if self.sketch is None or self.frozen is None:
                 self.exact.add(rows.vids, rows.seqs, rows.data)
             else:
-                self.sketch.add(rows.vids, self.frozen.codes(from_rows(rows.data)))
+                self.sketch.add(rows.vids, rows.seqs, self.frozen.codes(from_rows(rows.data)))
                 self.unsaved += len(rows.vids)
             self.through = int(rows.vids[-1])
 
     def remove(self, seqs: NDArray[np.int64]) -> None:
         """Take the vectors of erased nodes out of those that are compared."""
         self.exact.remove(seqs)
+        if self.sketch is not None:
+            self.sketch.remove_nodes(seqs)
 
     def take(self, frozen: Frozen, sketch: Sketch, through: int) -> None:
         """Search a sketch that holds the vectors up to `through` from now on."""
@@ -92,6 +94,7 @@ class SpaceIndex:
             self.columns = Columns()
             self.texts = Names()
             self.dense: DenseIndex | None = None
+            self.has_supersedes = False
             self._seen = Seen()
             self._dense_seen = -1
             self._words_through = -1
@@ -124,6 +127,7 @@ class SpaceIndex:
             if self.dense is not None:
                 self.dense.remove(news.erased)
         if len(news.supersedes):
+            self.has_supersedes = True
             self.columns.add_supersedes(news.supersedes[:, 0], news.supersedes[:, 1])
         self._refresh_words(connection, news.erased)
         self._seen = news.seen

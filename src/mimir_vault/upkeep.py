@@ -116,7 +116,7 @@ class Upkeep:
                     rows = vectors.after(connection, dense.model.code, through, PORTION)
                 if not len(rows.vids):
                     break
-                sketch.add(rows.vids, frozen.codes(from_rows(rows.data)))
+                sketch.add(rows.vids, rows.seqs, frozen.codes(from_rows(rows.data)))
                 through = int(rows.vids[-1])
                 dense.unsaved += len(rows.vids)
             with self._index.lock, self._store.read() as connection:

@@ -31,7 +31,7 @@ BUILT_IN: dict[str, Place] = {
     "import": Place("import_file", "import_file", _USE, "Remember a file of JSON Lines of any length"),
     "recall": Place("recall", "recall", _USE, "Find what was remembered, by meaning and by words"),
     "context": Place("recall", "context", _USE, "Collect what is known about something as text for a prompt"),
-    "list": Place("listing", "list_nodes", _USE, "List what was remembered, in order of time"),
+    "list": Place("listing", "list_nodes", _USE, "List what was remembered, in the order in which it came"),
     "show": Place("listing", "show", _USE, "Show one node with all its fields"),
     "history": Place("listing", "history", _USE, "Show how a node came to be what it is now, newest first"),
     "forget": Place("forgetting", "forget", _USE, "Forget for ever, and print a receipt"),

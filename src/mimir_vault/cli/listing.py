@@ -26,7 +26,7 @@ def list_nodes(
     kind: Kind = None,
     tag: Tags = None,
 ) -> None:
-    """List what was remembered, in order of time.
+    """List what was remembered, in the order in which it came.
 
     One line for each node: the first digits of its id, its date, who said it and how it begins.
 

@@ -8,7 +8,7 @@ import numkong
 import numpy as np
 from numpy.typing import NDArray
 
-from mimir_vault.index.quantise import SCALE_BYTES, split_rows
+from mimir_vault.index.quantise import split_rows
 from mimir_vault.index.windows import NodeScores, no_scores, reduce_windows
 
 _ROWS_FIRST = 256
@@ -49,13 +49,13 @@ class Exact:
         Args:
             vids: number of each vector, (n,); new ones only.
             seqs: the node each belongs to, (n,).
-            rows: as stored, uint8 (n, 4 + d).
+            rows: as stored, uint8 (n, d).
 
         Raises:
             ValueError: the shapes do not fit.
         """
-        if rows.shape != (len(vids), SCALE_BYTES + self.dimension) or len(seqs) != len(vids):
-            raise ValueError(f"rows must be uint8 of shape ({len(vids)}, {SCALE_BYTES + self.dimension})")
+        if rows.shape != (len(vids), self.dimension) or len(seqs) != len(vids):
+            raise ValueError(f"rows must be uint8 of shape ({len(vids)}, {self.dimension})")
         first, count = self._count, self._count + len(vids)
         if count > len(self._scales):
             self._grow(max(2 * len(self._scales), count))

@@ -16,8 +16,6 @@ from mimir_vault.errors import FormatError
 Vectors = NDArray[np.float32]
 Codes = NDArray[np.uint8]
 
-SCALE_BYTES = 4
-"""Every stored row begins with its scale, float32 little-endian; then one int8 for each dimension."""
 _INT8_MAX = 127
 FROZEN_FROM = 1_000
 """So many vectors of a model are needed to learn its mean; fewer are searched exactly."""
@@ -28,46 +26,37 @@ _FROZEN_MAGIC = b"MFZ1"
 
 
 def to_rows(vectors: Vectors) -> NDArray[np.uint8]:
-    """Return float32 vectors (n, d) as stored rows, uint8 (n, 4 + d); the largest coordinate becomes 127.
+    """Return unit vectors (n, d) as stored rows, uint8 (n, d): int8 values, of which the largest is 127.
 
-    The cosine of a row with its vector is above 0.9999 for MiniLM.
+    No scale is stored: a vector has length 1, so its scale is one over the length of its row. The cosine of a row with
+    its vector is above 0.9999 for MiniLM.
     """
     vectors = np.ascontiguousarray(vectors, np.float32)
-    scales = np.maximum(np.abs(vectors).max(axis=1), np.float32(1e-12)) / np.float32(_INT8_MAX)
-    rows = np.empty((len(vectors), SCALE_BYTES + vectors.shape[1]), np.uint8)
-    rows[:, :SCALE_BYTES] = scales.astype("<f4").view(np.uint8).reshape(-1, SCALE_BYTES)
-    rows[:, SCALE_BYTES:] = np.rint(vectors / scales[:, None]).astype(np.int8).view(np.uint8)
-    return rows
-
-
-def join_rows(rows: list[bytes], dimension: int) -> NDArray[np.uint8]:
-    """Return stored rows as one array, uint8 (n, 4 + d).
-
-    Raises:
-        FormatError: a row has another length than the dimension asks for.
-    """
-    joined = b"".join(rows)
-    if len(joined) != len(rows) * (SCALE_BYTES + dimension):
-        raise FormatError("a stored vector has a wrong length; run mimir rebuild")
-    return np.frombuffer(joined, np.uint8).reshape(len(rows), SCALE_BYTES + dimension)
+    largest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), np.float32(1e-12))
+    values: NDArray[np.int8] = np.rint(vectors * (_INT8_MAX / largest)).astype(np.int8)
+    return values.view(np.uint8)
 
 
 def split_rows(rows: NDArray[np.uint8]) -> tuple[Vectors, NDArray[np.int8]]:
-    """Return the scales, float32 (n,), and the values, int8 (n, d), of stored rows."""
-    scales = np.ascontiguousarray(rows[:, :SCALE_BYTES]).view("<f4").ravel().astype(np.float32, copy=False)
-    return scales, rows[:, SCALE_BYTES:].view(np.int8)
+    """Return the scales, float32 (n,), and the values, int8 (n, d), of stored rows (n, d)."""
+    values = rows.view(np.int8)
+    wide = values.astype(np.float32)
+    lengths = np.sqrt(np.einsum("nd,nd->n", wide, wide))
+    scales: Vectors = (1 / np.maximum(lengths, 1)).astype(np.float32)
+    return scales, values
 
 
 def from_rows(rows: NDArray[np.uint8]) -> Vectors:
-    """Return the vectors of stored rows, float32 (n, d)."""
+    """Return the unit vectors of stored rows, float32 (n, d)."""
     scales, values = split_rows(rows)
     return values.astype(np.float32) * scales[:, None]
 
 
 def cosines(query: Vectors, rows: NDArray[np.uint8]) -> Vectors:
     """Return the cosine of a unit query (d,) with each stored row, float32 (n,)."""
-    scales, values = split_rows(rows)
-    scores: Vectors = (values.astype(np.float32) @ query.astype(np.float32, copy=False)) * scales
+    values = rows.view(np.int8).astype(np.float32)
+    lengths = np.sqrt(np.einsum("nd,nd->n", values, values))
+    scores: Vectors = (values @ query.astype(np.float32, copy=False)) / np.maximum(lengths, 1)
     return scores
 
 

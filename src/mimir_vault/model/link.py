@@ -24,4 +24,4 @@ class Link:
 
 def is_node_id(text: object) -> bool:
     """Say whether `text` has the form of a whole node id: 64 lowercase hexadecimal digits."""
-    return isinstance(text, str) and len(text) == 64 and all(c in "0123456789abcdef" for c in text)
+    return isinstance(text, str) and len(text) == 64 and not text.strip("0123456789abcdef")

@@ -72,9 +72,13 @@ CREATE TABLE posting (term INTEGER NOT NULL, first INTEGER NOT NULL, data BLOB N
     STRICT, WITHOUT ROWID;
 CREATE TABLE vector (
     vid INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, model INTEGER NOT NULL, window INTEGER NOT NULL,
-    start INTEGER NOT NULL, stop INTEGER NOT NULL, data BLOB NOT NULL
+    data BLOB NOT NULL
 ) STRICT;
 CREATE INDEX vector_seq ON vector (seq);
+CREATE TABLE passage (
+    seq INTEGER NOT NULL, model INTEGER NOT NULL, window INTEGER NOT NULL, start INTEGER NOT NULL,
+    stop INTEGER NOT NULL, PRIMARY KEY (seq, model, window)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE sketch (model INTEGER NOT NULL, part INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (model, part))
     STRICT, WITHOUT ROWID;
 
@@ -102,7 +106,7 @@ PINS_MIGRATIONS = (_PINS_1,)
 
 DIGESTED_TABLES = (
     "audit", "setting", "sealed_vector", "model", "derived", "change", "facet", "name", "thread", "ref", "link",
-    "attribute", "term", "words", "posting", "vector", "sketch", "space",
+    "attribute", "term", "words", "posting", "vector", "passage", "sketch", "space",
 )  # fmt: skip
 """Tables whose every row counts into `rows_digest`. Not counted: `node` and `tombstone` (the set digest covers them),
 `freshness`, `chain` and `lease` (they would chase their own tail), `padding` (zeros)."""

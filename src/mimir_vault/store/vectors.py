@@ -9,6 +9,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
+from mimir_vault.errors import TamperedError
 from mimir_vault.store.query import each, fetch
 
 PART_BYTES = 256 << 10
@@ -75,11 +76,16 @@ def freeze(connection: apsw.Connection, model: int, frozen: bytes) -> None:
 
 
 def put(connection: apsw.Connection, seq: int, model: int, vectors: Sequence[NewVector]) -> None:
-    """Write the vectors of a node."""
+    """Write the vectors of a node; where there are several, also which passage each stands for."""
     connection.executemany(
-        "INSERT INTO vector (seq, model, window, start, stop, data) VALUES (?, ?, ?, ?, ?, ?)",
-        [(seq, model, one.window, one.start, one.stop, one.data) for one in vectors],
+        "INSERT INTO vector (seq, model, window, data) VALUES (?, ?, ?, ?)",
+        [(seq, model, one.window, one.data) for one in vectors],
     )
+    if len(vectors) > 1:
+        connection.executemany(
+            "INSERT INTO passage VALUES (?, ?, ?, ?, ?)",
+            [(seq, model, one.window, one.start, one.stop) for one in vectors],
+        )
 
 
 def erase(connection: apsw.Connection, seqs: Sequence[int]) -> list[tuple[int, int]]:
@@ -87,6 +93,7 @@ def erase(connection: apsw.Connection, seqs: Sequence[int]) -> list[tuple[int, i
     gone: list[tuple[int, int]] = []
     for seq in seqs:
         gone += fetch(connection, "DELETE FROM vector WHERE seq = ? RETURNING model, vid", (seq,))
+        connection.execute("DELETE FROM passage WHERE seq = ?", (seq,))
     return gone
 
 
@@ -94,6 +101,8 @@ def _rows(cursor: Iterator[tuple[int, int, int, bytes]]) -> VectorRows:
     rows = list(cursor)
     width = len(rows[0][3]) if rows else 0
     joined = b"".join(row[3] for row in rows)
+    if len(joined) != width * len(rows):
+        raise TamperedError("a stored vector has a wrong length; run `mimir rebuild`")
     return VectorRows(
         np.array([row[0] for row in rows], dtype=np.int64),
         np.array([row[1] for row in rows], dtype=np.int64),
@@ -155,7 +164,7 @@ def passages(connection: apsw.Connection, model: int, seqs: Sequence[int]) -> di
             (seq, window): (start, stop)
             for seq, window, start, stop in each(
                 connection,
-                "SELECT seq, window, start, stop FROM vector WHERE seq IN carray(?) AND model = ?",
+                "SELECT seq, window, start, stop FROM passage WHERE seq IN carray(?) AND model = ?",
                 (apsw.carray(np.array(seqs, dtype=np.int64)), model),
             )
         }

@@ -34,14 +34,6 @@ class Findable:
     vectors: Sequence[NewVector] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Erased:
-    """What an erasure leads to: seqs of nodes that the erased had superseded, and (model, vid) of their vectors."""
-
-    current_again: list[int]
-    vectors: list[tuple[int, int]]
-
-
 def ref_path(ref: Sequence[str]) -> bytes:
     """Return a ref as bytes that sort part by part, so that a subtree is a range: each part escaped, ended by 00 00."""
     return b"".join(part.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x00" for part in ref)
@@ -158,21 +150,20 @@ class Writer:
                 self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (ref_path(state.ref), node.seq))
         return StoredNode(node.seq, sealed)
 
-    def erase(self, gone: Sequence[StoredNode], erase_codes: EraseCodes) -> Erased:
-        """Remove nodes, their keys and all derived of them."""
+    def erase(self, gone: Sequence[StoredNode], erase_codes: EraseCodes) -> list[int]:
+        """Remove nodes, their keys and all derived of them; return the seqs of nodes they had superseded."""
         if not gone:
-            return Erased([], [])
+            return []
         seqs = [node.seq for node in gone]
         if words.tail_nodes(self.connection):
             # Terms that stand in the tail alone would look unused, whether or not an erased node is in it.
             words.merge(self.connection, self._words_version)
         words.erase(self.connection, seqs)
-        vids = vectors.erase(self.connection, seqs)
-        self._erase_codes(vids, erase_codes)
+        self._erase_codes(vectors.erase(self.connection, seqs), erase_codes)
         current_again: list[int] = []
         for node in gone:
             current_again += self._erase_rows(node)
-        return Erased(sorted(set(current_again) - set(seqs)), vids)
+        return sorted(set(current_again) - set(seqs))
 
     def _erase_rows(self, node: StoredNode) -> list[int]:
         seq, sealed = node.seq, node.sealed

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimir_vault.errors import FormatError
-from mimir_vault.index.quantise import Frozen, cosines, from_rows, join_rows, rotation, split_rows, to_rows
+from mimir_vault.index.quantise import Frozen, cosines, from_rows, rotation, split_rows, to_rows
 
 
 def unit(count: int, dimension: int = 384, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
@@ -34,28 +34,19 @@ def test_cosines_are_those_of_the_rows() -> None:
     np.testing.assert_allclose(cosines(query, rows), from_rows(rows) @ query, atol=1e-5)
 
 
-def test_a_row_is_its_scale_and_its_values() -> None:
-    """The layout is a float32 scale, then one int8 for each dimension, the largest being 127."""
+def test_a_row_is_its_values() -> None:
+    """The layout is one int8 for each dimension, the largest being 127; the scale is one over the length of the row."""
     row = to_rows(np.array([[0.5, -1.0, 0.25, 0.0]], np.float32))
     scales, values = split_rows(row)
 
-    assert row.shape == (1, 8)
-    assert scales[0] == pytest.approx(1 / 127)
+    assert row.shape == (1, 4)
     assert values[0].tolist() == [64, -127, 32, 0]
+    assert scales[0] == pytest.approx(1 / np.sqrt(64**2 + 127**2 + 32**2))
 
 
 def test_the_zero_vector_has_a_row() -> None:
     """No division by zero, no NaN."""
     assert not from_rows(to_rows(np.zeros((1, 16), np.float32))).any()
-
-
-def test_joined_rows_must_have_their_length() -> None:
-    """A row of another length is refused, not shifted into the next."""
-    row = to_rows(unit(1, 16))[0].tobytes()
-
-    assert join_rows([row, row], 16).shape == (2, 20)
-    with pytest.raises(FormatError):
-        join_rows([row, row[:-1]], 16)
 
 
 @pytest.mark.parametrize("dimension", [1, 7, 16, 384, 100])
