@@ -10,6 +10,7 @@ import numpy as np
 
 from mimir_vault.errors import LockedError, ModelMismatchError
 from mimir_vault.model.clock import Clock
+from mimir_vault.recall.terms import forget_words
 from mimir_vault.space_index import SpaceIndex
 from mimir_vault.store import vectors
 from mimir_vault.store.space import SpaceStore
@@ -111,3 +112,4 @@ class OpenSpace:
         self.upkeep.stop()
         self.store.close()
         self.index.clear()
+        forget_words()

@@ -12,7 +12,8 @@ from mimir_vault.index.planner import EXACT_VECTORS_MAX
 from mimir_vault.index.quantise import FROZEN_FROM, Frozen, from_rows
 from mimir_vault.model.clock import Clock
 from mimir_vault.space_index import PORTION, SKETCH_VERSION, DenseIndex, SpaceIndex, load_sketch
-from mimir_vault.store import vectors, words
+from mimir_vault.store import freshness, nodes, vectors, words
+from mimir_vault.store.freshness import last_check, note_check
 from mimir_vault.store.space import SpaceStore
 
 log = logging.getLogger("mimir_vault")
@@ -25,6 +26,8 @@ SAVE_CHANGES = 10_000
 """After so many additions the sketch is saved; a crash costs at most the making of these again."""
 SAVE_AT_CLOSE = 1_000
 """At close it is saved from so many on; the next opening makes fewer again in 10 ms."""
+CHECK_EVERY = 86_400_000_000
+"""Microseconds between two comparisons of a space with its digests."""
 LEASE_SECONDS = 30
 """How long the upkeep of a space belongs to one process without a sign of life."""
 BYTES_PER_TAIL_NODE = 600
@@ -61,6 +64,8 @@ class Upkeep:
             idle = written > 0 and time.monotonic() - written >= IDLE_SECONDS
             try:
                 self.run_now()
+                if idle:
+                    self._check_digests()
                 if idle and self._store.fresh.checkpoint():
                     with self._wake:
                         if self._last_write == written:
@@ -84,6 +89,24 @@ class Upkeep:
         unsaved = self._index.dense.unsaved if self._index.dense is not None else 0
         if unsaved >= (SAVE_AT_CLOSE if at_close else SAVE_CHANGES):
             self._save()
+
+    def _check_digests(self) -> None:
+        """Once a day, compare what the space holds with its digests; on a mismatch nothing more is read or written."""
+        now = self._clock.now()
+        with self._store.read() as connection:
+            checked = last_check(connection)
+        if now - checked < CHECK_EVERY or not self._take_lease():
+            return
+        with self._store.read() as connection:
+            state = freshness.read(connection)
+            count, total = nodes.recompute(connection, self._store.sealer)
+            rows = freshness.recompute_rows(connection, self._store.sealer)
+        if (count, total % freshness.MODULUS, rows) != (state.count, state.digest, state.rows_digest):
+            log.error("a space is not what was last written to it; run `mimir verify` and restore a backup")
+            self._store.fresh.database.distrust()
+            return
+        with self._store.write() as writer:
+            note_check(writer.connection, now)
 
     def _take_lease(self) -> bool:
         """Say whether the upkeep of this space is ours: nobody else gave a sign of life lately."""

@@ -78,6 +78,11 @@ def _term(word: str) -> str:
     return stem(word) if word.isascii() and word.isalpha() else word
 
 
+def forget_words() -> None:
+    """Drop the words kept to stem them faster: they are a user's, and go when the vault is locked."""
+    _term.cache_clear()
+
+
 def stem(word: str) -> str:
     """Return a lower-case word of Latin letters without the endings of plurals, of the past and of -ing.
 

@@ -12,7 +12,15 @@ from pathlib import Path
 
 import apsw
 
-from mimir_vault.errors import LockedError, MimirError, NotFoundError, ReadOnlyError, StorageError, VaultBusyError
+from mimir_vault.errors import (
+    LockedError,
+    MimirError,
+    NotFoundError,
+    ReadOnlyError,
+    StorageError,
+    TamperedError,
+    VaultBusyError,
+)
 from mimir_vault.store.cipher import PageCipher
 from mimir_vault.store.sqlite_errors import translate, translated
 
@@ -77,7 +85,8 @@ class Database:
         self._all: dict[int, tuple[threading.Thread, apsw.Connection]] = {}
         self._lock = threading.Lock()
         self._process = os.getpid()
-        self._closed, self._poison = False, ""
+        self._closed = False
+        self._refusal: MimirError | None = None
         self._wal_pages = 0
         kind = file_system(path.parent)
         if kind in NETWORK_FILE_SYSTEMS:
@@ -112,8 +121,8 @@ class Database:
             raise LockedError("this process was forked; open the vault again in the child")
         if self._closed:
             raise LockedError(f"{self.name} is closed; open the vault again")
-        if self._poison:
-            raise StorageError(f"{self.name} had an I/O error ({self._poison}); open the vault again")
+        if self._refusal is not None:
+            raise type(self._refusal)(str(self._refusal))
         connection: apsw.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._open()
@@ -214,8 +223,14 @@ class Database:
             yield
         except apsw.Error as error:
             if isinstance(error, apsw.IOError):
-                self._poison = str(error)
+                self._refusal = StorageError(f"{self.name} had an I/O error ({error}); open the vault again")
             raise translate(error, self.name) from error
+
+    def distrust(self) -> None:
+        """Let nothing more be read or written through this handle: what it holds is not what was written."""
+        self._refusal = TamperedError(
+            f"{self.name} is not what was last written to it; run `mimir verify` and restore a backup"
+        )
 
     def wal_bytes(self) -> int:
         """Return the size of the WAL file, 0 where there is none."""
@@ -251,7 +266,7 @@ class Database:
             return
         if self._process == os.getpid():
             try:
-                if not self.read_only and not self._poison:
+                if not self.read_only and self._refusal is None:
                     self.checkpoint(wait_ms=1_000)
             except MimirError:
                 pass  # What could not be moved stays in the WAL, and the next open finds it there.

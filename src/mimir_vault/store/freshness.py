@@ -23,6 +23,7 @@ MODULUS = 1 << 256
 """Sums wrap here: the width of BLAKE2b-256."""
 CHAIN_KEPT = 4_096
 """How many values of the chain are kept: how far a pin may lie behind its database."""
+_LAST_CHECK = "digests last checked"
 _ROWS = msgspec.msgpack.Encoder()
 
 
@@ -181,6 +182,17 @@ def recompute_rows(connection: apsw.Connection, digester: Digester) -> int:
         for row in rows:
             total += digester.digest_element(tag, _ROWS.encode(row))
     return total % MODULUS
+
+
+def last_check(connection: apsw.Connection) -> int:
+    """Return when the digests were last recomputed and fitted, microseconds since 1970; 0 for never."""
+    found = fetch(connection, "SELECT value FROM setting WHERE name = ?", (_LAST_CHECK,))
+    return int.from_bytes(found[0][0], "big") if found else 0
+
+
+def note_check(connection: apsw.Connection, now: int) -> None:
+    """Inside a write transaction: note that the digests fitted."""
+    connection.execute("INSERT OR REPLACE INTO setting VALUES (?, ?)", (_LAST_CHECK, now.to_bytes(8, "big")))
 
 
 def check_chain(connection: apsw.Connection) -> None:
