@@ -14,7 +14,7 @@ from mimir_vault.model.codec import decode_values
 from mimir_vault.open_space import OpenSpace
 from mimir_vault.reading import OpenedNode, open_stored
 from mimir_vault.recall.terms import TERMS_VERSION, count_terms
-from mimir_vault.store import audit, freshness, nodes, words
+from mimir_vault.store import audit, feed, freshness, nodes, words
 from mimir_vault.store.freshness import MODULUS, Digester
 from mimir_vault.store.nodes import StoredNode
 from mimir_vault.store.query import each, fetch
@@ -137,6 +137,7 @@ def rebuild(space: OpenSpace, progress: Progress | None = None) -> int:
                 batch = []
         done = _derive(space, writer, batch, model, done, everything, progress)
         words.merge(writer.connection, TERMS_VERSION)
+        feed.note_rebuild(writer.connection, writer.generation)
         writer.audit("rebuilt", space.clock.now(), nodes=done)
     space.index.clear()
     space.upkeep.wrote()

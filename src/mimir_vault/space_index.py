@@ -110,6 +110,8 @@ class SpaceIndex:
     def refresh(self, connection: apsw.Connection, model: Model | None = None) -> None:
         """Inside a read transaction: take in what any process did since the last time; vectors, given a model."""
         news = feed.news(connection, self._seen)
+        if news is not None and news.anew:
+            self.clear()
         if news is not None:
             self._take(connection, news)
         if model is not None and self._dense_seen != self._seen.generation:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TURNS, Run
+from cli.command_runs import TURNS, Run
 from mimir_vault.vault import Vault
 
 

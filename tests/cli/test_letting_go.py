@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import TURNS, Run
+from cli.command_runs import TURNS, Run
 
 
 def ids_of(quick: Run) -> list[str]:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from conftest import TURNS, Run
+from cli.command_runs import TURNS, Run
 
 
 def test_a_text_becomes_a_node_with_its_fields(quick: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apsw
 import numpy as np
@@ -13,6 +13,8 @@ from mimir_vault.model.link import LINK_KINDS
 from mimir_vault.store import freshness, names
 from mimir_vault.store.query import each, fetch
 
+_REBUILD = "rebuild"
+"""Name of the last rebuild in the table `derived`; its `through` is a generation."""
 SUPERSEDES = LINK_KINDS.index("supersedes")
 
 
@@ -28,13 +30,15 @@ class Seen:
 @dataclass(frozen=True, slots=True)
 class News:
     """What is new: packed facet rows of new and of changed nodes (ascending by seq), erased seqs, (newer, older) pairs
-    of `supersedes` links, names by code, and how far this reaches."""
+    of `supersedes` links, names by code, how far this reaches, and whether all that was read before is void (`anew`).
+    """
 
     facets: bytes
     erased: NDArray[np.int64]
     supersedes: NDArray[np.int64]
     names: Mapping[int, str]
     seen: Seen
+    anew: bool = False
 
 
 def news(connection: apsw.Connection, seen: Seen) -> News | None:
@@ -42,6 +46,24 @@ def news(connection: apsw.Connection, seen: Seen) -> News | None:
     generation = freshness.generation(connection)
     if generation == seen.generation:
         return None
+    if 0 <= seen.generation < rebuilt_at(connection):
+        return replace(news_since(connection, Seen(), generation), anew=True)
+    return news_since(connection, seen, generation)
+
+
+def note_rebuild(connection: apsw.Connection, generation: int) -> None:
+    """Inside the transaction of a rebuild: make every reader begin anew, for codes and numbers are others now."""
+    connection.execute("INSERT OR REPLACE INTO derived VALUES (?, 1, 0, ?)", (_REBUILD, generation))
+
+
+def rebuilt_at(connection: apsw.Connection) -> int:
+    """Return the generation of the last rebuild, -1 for none."""
+    found = fetch(connection, "SELECT through FROM derived WHERE kind = ?", (_REBUILD,))
+    return int(found[0][0]) if found else -1
+
+
+def news_since(connection: apsw.Connection, seen: Seen, generation: int) -> News:
+    """Inside a read transaction: return what changed between `seen` and the present generation."""
     changed = each(
         connection,
         "SELECT data FROM facet WHERE seq IN (SELECT seq FROM change WHERE generation > ?) AND seq <= ? ORDER BY seq",
