@@ -121,19 +121,22 @@ class FreshDatabase:
                 if padding.missing_pages(connection, self._size_floor, pages_needed) <= 0:
                     return
             with self.database.write() as connection:
+                before, _, _ = padding.pages(connection)
                 padding.grow(connection, self._size_floor, STEP_PAGES, pages_needed)
-                _, free, padded = padding.pages(connection)
+                count, free, padded = padding.pages(connection)
             self.database.restart_long_wal()
-            if free + padded >= pages_needed:
+            if free + padded >= pages_needed or count == before:
                 return
 
     def fill(self) -> None:
         """Grow the file to its size class, in small steps; at creation and at close."""
         while True:
             with self.database.write() as connection:
+                before, _, _ = padding.pages(connection)
                 missing = padding.grow(connection, self._size_floor, STEP_PAGES)
+                count, _, _ = padding.pages(connection)
             self.database.restart_long_wal()
-            if missing <= 0:
+            if missing <= 0 or count == before:
                 self.checkpoint()
                 return
 

@@ -93,7 +93,7 @@ def grow(connection: apsw.Connection, floor: int, pages_max: int, needed: int = 
         chunk = min(short + int(connection.pragma("freelist_count")), STEP // PAGE_BYTES)
         while chunk and not _add(connection, chunk, chunk * _OVERFLOW_BYTES, goal):
             chunk -= 1
-        if not chunk and not _add(connection, 1, _LEAF_BYTES, goal):
+        if not chunk and not _add(connection, 1, _LEAF_BYTES, goal) and not _widen(connection, short, goal):
             break
     return missing_pages(connection, floor, needed)
 
@@ -102,6 +102,26 @@ def _add(connection: apsw.Connection, count: int, size: int, goal: int) -> bool:
     """Write a row of padding that takes `count` pages; undo it and return False when the file outgrows `goal` pages."""
     connection.execute("SAVEPOINT padding")
     connection.execute("INSERT INTO padding(pages, data) VALUES (?, zeroblob(?))", (count, size))
-    fits = int(connection.pragma("page_count")) <= goal
+    return _keep_if(connection, int(connection.pragma("page_count")) <= goal)
+
+
+def _widen(connection: apsw.Connection, count: int, goal: int) -> bool:
+    """Let a row of padding take `count` pages more: the last ones where a new row would need a page for itself."""
+    found = fetch(
+        connection, "SELECT rowid, pages + ? FROM padding WHERE length(data) > ? LIMIT 1", (count, _LEAF_BYTES)
+    )
+    if not found:
+        return False
+    row, wide = found[0]
+    connection.execute("SAVEPOINT padding")
+    # Not UPDATE, which takes the new pages before it frees the old ones.
+    connection.execute("DELETE FROM padding WHERE rowid = ?", (row,))
+    connection.execute(
+        "INSERT INTO padding(rowid, pages, data) VALUES (?, ?, zeroblob(?))", (row, wide, wide * _OVERFLOW_BYTES)
+    )
+    return _keep_if(connection, int(connection.pragma("page_count")) <= goal)
+
+
+def _keep_if(connection: apsw.Connection, fits: bool) -> bool:
     connection.execute("RELEASE padding" if fits else "ROLLBACK TO padding; RELEASE padding")
     return fits
