@@ -1,0 +1,123 @@
+"""Fixtures of the store's tests: keys from fixed seeds, an in-memory database with a space's tables, and spaces on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from mimir_vault.crypto.sealer import SpaceSealer
+from mimir_vault.crypto.secret import SecretBytes
+from mimir_vault.store import freshness, schema
+from mimir_vault.store.cipher import AegisPages
+from mimir_vault.store.database import Database
+from mimir_vault.store.pins import PinOf, Pins
+from mimir_vault.store.space import SpaceStore
+from stand_ins import SteppingClock
+
+SIZE_FLOOR = 1 << 20
+SPACE_ID = bytes(range(16))
+SALT = bytes(range(100, 116))
+REPLICA = bytes(range(16, 32))
+WORDS_VERSION = 1
+
+
+class PlainDigester:
+    """Keyed hashes without a secret: quick, and enough to see whether sums are kept right."""
+
+    def digest_element(self, tag: bytes, element: bytes) -> int:
+        """Return a 256-bit hash of tag and element."""
+        return int.from_bytes(hashlib.sha256(tag + b"|" + element).digest(), "big")
+
+    def chain(self, previous: bytes, digest: bytes) -> bytes:
+        """Return a hash of both."""
+        return hashlib.sha256(previous + b"|" + digest).digest()
+
+
+class Seeds:
+    """Makes ciphers, sealers, pins and stores below one folder; all keys come from fixed bytes."""
+
+    def __init__(self, folder: Path, clock: SteppingClock) -> None:
+        self.folder, self.clock = folder, clock
+        self._to_close: list[Any] = []
+
+    def cipher(self, seed: int = 1) -> AegisPages:
+        """Return a page cipher; another seed is another key."""
+        return AegisPages(SecretBytes.copy_of(bytes([seed] * 32)), SALT)
+
+    def sealer(self, seed: int = 7) -> SpaceSealer:
+        """Return the sealer of the space; another seed is another ring."""
+        return SpaceSealer(SPACE_ID, {1: SecretBytes.copy_of(bytes([seed] * 32))}, os.urandom)
+
+    def database(self, name: str = "test.db", *, seed: int = 1, **given: Any) -> Database:
+        """Open (or with `create=True` make) a database below the folder."""
+        return self.closing(Database(self.folder / name, self.cipher(seed), "the test database", **given))
+
+    def pins(self) -> Pins:
+        """Open the pins of the folder."""
+        return self.closing(Pins(self.folder / "state" / "pins.db", self.cipher(3)))
+
+    def create_space(self, pins: Pins | None = None, name: str = "space.db", **given: Any) -> SpaceStore:
+        """Make a space."""
+        return self.closing(
+            SpaceStore.create(
+                self.folder / name, self.cipher(), self.sealer(), PinOf(pins, "space", REPLICA), self.clock,
+                **{"size_floor": SIZE_FLOOR, "words_version": WORDS_VERSION, "name": "space test", **given},
+            )
+        )  # fmt: skip
+
+    def open_space(self, pins: Pins | None = None, name: str = "space.db", **given: Any) -> SpaceStore:
+        """Open a space made before."""
+        return self.closing(
+            SpaceStore.open(
+                self.folder / name, self.cipher(), self.sealer(), PinOf(pins, "space", REPLICA), self.clock,
+                **{"size_floor": SIZE_FLOOR, "words_version": WORDS_VERSION, "name": "space test", **given},
+            )
+        )  # fmt: skip
+
+    def closing(self, opened: Any) -> Any:
+        """Close this at the end of the test."""
+        self._to_close.append(opened)
+        return opened
+
+    def close_all(self) -> None:
+        """Close everything, the newest first."""
+        while self._to_close:
+            self._to_close.pop().close()
+
+
+@pytest.fixture
+def seeds(tmp_path: Path, clock: SteppingClock) -> Iterator[Seeds]:
+    """The maker of ciphers, sealers, databases and spaces; what it opened is closed at the end."""
+    made = Seeds(tmp_path, clock)
+    yield made
+    made.close_all()
+
+
+def plain_space() -> apsw.Connection:
+    """Return a new unencrypted database in memory with a space's tables and page layout, at generation 0."""
+    connection = apsw.Connection(":memory:")
+    connection.reserve_bytes("main", 64)
+    schema.migrate(connection, schema.SPACE_MIGRATIONS, schema.SPACE_APPLICATION_ID, "the test database")
+    freshness.begin(connection)
+    assert connection.serialize("main")[16:24] == bytes.fromhex("1000010140402020")
+    return connection
+
+
+@pytest.fixture
+def plain() -> Iterator[apsw.Connection]:
+    """One such database."""
+    connection = plain_space()
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def digester() -> PlainDigester:
+    """Hashes without a key."""
+    return PlainDigester()
