@@ -46,8 +46,11 @@ CARD_SHA256 = "7dfc82496ec33f906b5b0d6750c1e2397da6530c74d1ae3568c55bc2739125e7"
 OUTLIER = 2.0
 """A channel with activations beyond this many times the median channel's is divided by a power of two."""
 
-HEADROOM = 1.1
-"""Activation ranges are widened by this factor over what the model card shows."""
+HEADROOM = 1.05
+"""Activation ranges are widened by this factor over what the calibration shows."""
+
+MASSIVE = 10.0
+"""The few inner neurons beyond this (five, most values stay below 2) are multiplied in float32, not rounded."""
 
 PAIR_LIMIT = 128
 """Two neighbouring weights of one sign may sum to this: 255 * 128 fits the saturating int16 of x86's vpmaddubsw."""
@@ -76,18 +79,24 @@ class Activations:
         """Return per channel a power of two to divide by, so that few outliers do not cost all others their precision.
 
         The idea of moving outliers into the weights is SmoothQuant's (arXiv:2211.10438); powers of two make it exact.
-        The attention output has no outliers.
+        The attention output has no outliers, and those of the inner layer are massive ones.
         """
         largest = np.maximum(-self.low[part], self.high[part])
-        if part.endswith(".out"):
+        if part.endswith((".out", ".down")):
             return np.ones_like(largest)
-        return 2.0 ** np.maximum(0, np.ceil(np.log2(largest / (OUTLIER * np.median(largest)))))
+        return np.asarray(2.0 ** np.maximum(0, np.ceil(np.log2(largest / (OUTLIER * np.median(largest))))))
+
+    def massive(self, part: str) -> NDArray[np.int64]:
+        """Return the input channels that are left in float32: single neurons of the layers that the whole model leans on."""
+        largest = np.maximum(-self.low[part], self.high[part])
+        return np.flatnonzero(largest > MASSIVE) if part.endswith(".down") else np.empty(0, np.int64)
 
     def scale(self, part: str) -> tuple[float, int]:
         """Return step and zero point of the uint8 activations, the step rounded up to three digits."""
         divisors = self.divisors(part)
-        low = min(0.0, float((self.low[part] / divisors).min())) * HEADROOM
-        high = max(0.0, float((self.high[part] / divisors).max())) * HEADROOM
+        low, high = self.low[part] / divisors, self.high[part] / divisors
+        low, high = (np.delete(bound, self.massive(part)) for bound in (low, high))
+        low, high = min(0.0, float(low.min())) * HEADROOM, max(0.0, float(high.max())) * HEADROOM
         step = (high - low) / 255
         digit = 10.0 ** (math.floor(math.log10(step)) - 2)
         step = math.ceil(step / digit) * digit
@@ -182,7 +191,9 @@ def project(
 ) -> list[str]:
     """Multiply the rounded x by the part's matrix in integers and add its bias, in float again, as equal slices."""
     matrix, bias = linear
-    rounded, steps = quantise(matrix * seen.divisors(part)[:, None])
+    matrix = matrix * seen.divisors(part)[:, None]
+    matrix[seen.massive(part)] = 0
+    rounded, steps = quantise(matrix)
     width = matrix.shape[1] // outputs
     names = []
     for number in range(outputs):
@@ -197,6 +208,16 @@ def project(
         ]
         names.append(graph.node("MatMulIntegerToFloat", name, [x, *constants], MICROSOFT))
     return names
+
+
+def add_massive(graph: Graph, part: str, inner: str, x: str, linear: tuple[Array, Array], seen: Activations) -> str:
+    """Add to x what the part's massive channels contribute, in float32."""
+    channels = seen.massive(part)
+    if not len(channels):
+        return x
+    few = graph.node("Gather", f"{part}.massive", [inner, graph.integers(f"{part}.channels", *channels)], axis=-1)
+    few = graph.node("MatMul", f"{part}.exact", [few, graph.floats(f"{part}.rows", linear[0][channels])])
+    return graph.node("Add", f"{part}.with_exact", [x, few])
 
 
 def attend(graph: Graph, layer: int, projected: list[str], seen: Activations) -> str:
@@ -233,6 +254,7 @@ def build_graph(weights: Weights, seen: Activations) -> onnx.ModelProto:
         rounded = round_activations(graph, names["up"], x, seen)
         up = project(graph, names["up"], rounded, linear[names["up"]], seen)
         inner = graph.node("Gelu", f"{layer}.gelu", up, MICROSOFT)
+        x = add_massive(graph, names["down"], inner, x, linear[names["down"]], seen)
         rounded = round_activations(graph, names["down"], inner, seen)
         down = project(graph, names["down"], rounded, linear[names["down"]], seen)
         x = normalise(graph, weights, f"{root}.output.LayerNorm", [*down, x])
@@ -285,16 +307,24 @@ def build_tokenizer(published: bytes) -> bytes:
     return json.dumps(description, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def calibration_texts(card: str) -> list[str]:
+    """Return the longer lines of the model card and runs of one, two and four of its words: short texts have ranges too."""
+    words = card.split()
+    lines = [line.strip() for line in card.splitlines() if len(line.strip()) > 20]
+    singles = sorted(set(words))[:300:2]
+    pairs = [" ".join(words[start : start + 2]) for start in range(0, 600, 8)]
+    fours = [" ".join(words[start : start + 4]) for start in range(0, 600, 12)]
+    return lines + singles + pairs + fours
+
+
 def build(folder: Path) -> dict[str, bytes]:
     """Return {file name: bytes} of all that is shipped but the licence texts."""
     tokenizer_bytes = build_tokenizer(read_checked(folder / "tokenizer.json", TOKENIZER_SHA256))
     tokenizer = load_tokenizer(tokenizer_bytes)
     weights = load_weights(folder)
-    card = read_checked(folder / "README.md", CARD_SHA256).decode()
     seen = Activations()
-    for line in card.splitlines():
-        if len(line.strip()) > 20:
-            reference_vector(weights, tokenizer.encode(line.strip()).ids, seen.observe)
+    for text in calibration_texts(read_checked(folder / "README.md", CARD_SHA256).decode()):
+        reference_vector(weights, tokenizer.encode(text).ids, seen.observe)
     model = build_graph(weights, seen).SerializeToString(deterministic=True)
     files = {"model.onnx": model, "tokenizer.json": tokenizer_bytes}
     manifest = {

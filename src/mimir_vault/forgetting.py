@@ -33,29 +33,33 @@ def forget(space: OpenSpace, seqs: Sequence[int], *, dry_run: bool = False) -> R
         )  # fmt: skip
     gone: list[str] = []
     again: list[int] = []
+    traces: set[bytes] = set()
     rest = sorted(ids)
     while rest:
         part, rest = rest[:BATCH_NODES], rest[BATCH_NODES:]
-        erased, older = _erase(space, part)
+        erased, older = _erase(space, part, traces)
         gone += erased
         again += older
     space.upkeep.wrote()
-    on_disk = "erased" if space.store.fresh.checkpoint(wait_ms=CHECKPOINT_WAIT_MS) else "pending"
+    gone_from_disk = space.store.fresh.remove_traces(traces, CHECKPOINT_WAIT_MS)
     after = space.store.freshness()
     with space.store.read() as connection:
         current_again = nodes.ids_of(connection, again)
     return Receipt(
         ids=tuple(gone), at=at, generation_before=before.generation, generation_after=after.generation,
-        digest=f"{after.digest:064x}", on_disk=on_disk,
+        digest=f"{after.digest:064x}", on_disk="erased" if gone_from_disk else "pending",
         current_again=tuple(current_again[seq].hex() for seq in sorted(current_again)),
     )  # fmt: skip
 
 
-def _erase(space: OpenSpace, seqs: Sequence[int]) -> tuple[list[str], list[int]]:
+def _erase(space: OpenSpace, seqs: Sequence[int], traces: set[bytes]) -> tuple[list[str], list[int]]:
     with space.store.write(len(seqs) * 4_096) as writer:
+        writer.change.erased = set()
         stored: list[StoredNode] = list(nodes.by_seq(writer.connection, seqs).values())
         again = writer.erase(stored, erase_codes)
         writer.audit("nodes forgotten", space.clock.now(), count=len(stored), ids=[one.sealed.id for one in stored])
+        erased = writer.change.erased
+    traces |= erased
     return [one.sealed.id.hex() for one in stored], again
 
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,17 @@ def copied_vault(tmp_path: Path, real_vault: Path) -> Path:
 
 
 @pytest.fixture
+def stored(copied_vault: Path, tmp_path: Path) -> Callable[[], list[str]]:
+    """Gives the texts in the copied vault, oldest first, read by the library."""
+
+    def texts() -> list[str]:
+        with Vault.open(copied_vault, passphrase=PASSPHRASE, state_folder=tmp_path / "state" / "mimir") as vault:
+            return [node.text for node in vault.space().nodes()]
+
+    return texts
+
+
+@pytest.fixture
 def run(environment: dict[str, str]) -> Run:
     """Runs the command in a process of its own without a terminal: `run("list", stdin=b"…", env={…})`."""
 
@@ -117,7 +128,8 @@ def quick(
     for name in [name for name in os.environ if name.startswith("MIMIR_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MIMIR_VAULT", str(tmp_path / "vault"))
-    handlers = list(logging.getLogger("mimir_vault").handlers)
+    loggers = [logging.getLogger(), logging.getLogger("mimir_vault")]
+    before = [(list(logger.handlers), logger.level) for logger in loggers]
 
     def call(*arguments: str, stdin: bytes = b"") -> Ran:
         path = tmp_path / "stdin"
@@ -130,4 +142,6 @@ def quick(
         return Ran(code, captured.out, captured.err)
 
     yield call
-    logging.getLogger("mimir_vault").handlers[:] = handlers
+    for logger, (handlers, level) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)

@@ -93,7 +93,7 @@ def build() -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one call of the command and return its exit code."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     settings = Settings.from_environment(os.environ)
     _prepare_streams()
     _prepare_reports()

@@ -20,8 +20,8 @@ from mimir_vault.cli.settings import Settings
 from mimir_vault.cli.text import counted, short_id
 
 if TYPE_CHECKING:
-    from mimir_vault.memory import Memory
     from mimir_vault.model.draft import Draft
+    from mimir_vault.model.node import Node
 
 READ_BYTES = 1 << 16
 """Standard input is read in steps of at most this many bytes, and what a step brought is stored before the next."""
@@ -94,7 +94,9 @@ def _remember_lines(settings: Settings, output: Output, fields: Draft) -> None:
     with opened_memory(settings, output) as memory:
         try:
             for drafts in _batches(fields):
-                stored += _store(memory, output, drafts)
+                nodes = memory.remember_many(drafts)
+                stored += len(nodes)
+                _show(output, nodes)
         except KeyboardInterrupt:
             raise Interrupted(f"interrupted after {counted(stored, 'line')}; they are remembered") from None
         except ValueError as error:
@@ -102,13 +104,11 @@ def _remember_lines(settings: Settings, output: Output, fields: Draft) -> None:
     output.done(f"remembered {counted(stored, 'line')}")
 
 
-def _store(memory: Memory, output: Output, drafts: list[Draft]) -> int:
-    nodes = memory.remember_many(drafts)
+def _show(output: Output, nodes: list[Node]) -> None:
     if output.json:
         for node in nodes:
             output.value(shapes.node_value(node))
         sys.stdout.flush()
-    return len(nodes)
 
 
 def _batches(fields: Draft) -> Iterator[list[Draft]]:

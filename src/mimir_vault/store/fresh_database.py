@@ -9,13 +9,14 @@ from pathlib import Path
 
 import apsw
 
-from mimir_vault.errors import MimirError
+from mimir_vault.errors import MimirError, VaultBusyError
 from mimir_vault.model.clock import Clock
-from mimir_vault.store import freshness, padding, schema
+from mimir_vault.store import freshness, padding, schema, traces
 from mimir_vault.store.cipher import PageCipher
 from mimir_vault.store.database import PAGE_BYTES, Database
 from mimir_vault.store.freshness import Change, Digester, Freshness
 from mimir_vault.store.pins import PinOf
+from mimir_vault.store.sqlite_errors import translated
 
 STEP_PAGES = padding.STEP // PAGE_BYTES
 
@@ -145,6 +146,26 @@ class FreshDatabase:
         with self.database.read() as connection:
             return freshness.read(connection)
 
+    def remove_traces(self, erased: set[bytes] | None, wait_ms: int) -> bool:
+        """After an erasure was committed: leave nothing of it in the file; say whether that is done.
+
+        `erased` is what the transaction gathered, None where that is not known any more. False means that a reader of
+        another process holds back the checkpoint, or that the file was busy; the next close tries again.
+        """
+        connection = self.database.connection()
+        try:
+            if not self.checkpoint(wait_ms):
+                return False
+            if erased is None or traces.are_left(connection, erased):
+                with translated(self.database.name):
+                    connection.execute("VACUUM")
+                self.fill()
+            with self.write() as change:
+                traces.note_done(change.connection)
+            return self.checkpoint(wait_ms)
+        except VaultBusyError:
+            return False
+
     def live_bytes(self) -> int:
         """Return the bytes of the file that are neither free nor padding."""
         with self.database.read() as connection:
@@ -162,5 +183,9 @@ class FreshDatabase:
         """
         with suppress(MimirError):
             if not self.database.read_only:
+                with self.database.read() as connection:
+                    due = traces.are_due(connection)
+                if due:
+                    self.remove_traces(None, wait_ms=1_000)
                 self.fill()
         self.database.close()

@@ -16,6 +16,7 @@ import apsw
 import msgspec
 
 from mimir_vault.errors import TamperedError
+from mimir_vault.store import traces
 from mimir_vault.store.query import each, fetch
 from mimir_vault.store.schema import DIGESTED_TABLES
 
@@ -63,7 +64,7 @@ class Freshness:
 
 @dataclass(slots=True)
 class Change:
-    """What a transaction does to the freshness of its database."""
+    """What a transaction does to the freshness of its database; `erased`, when set, gathers traces of deleted rows."""
 
     connection: apsw.Connection
     digester: Digester
@@ -72,6 +73,7 @@ class Change:
     digest: int = 0
     rows_digest: int = 0
     recorded: int = field(default=-(1 << 62))
+    erased: set[bytes] | None = None
 
     @property
     def generation(self) -> int:
@@ -90,6 +92,9 @@ class Change:
 
     def row(self, update: apsw.PreUpdate) -> None:
         """Move `rows_digest` for one changed row; SQLite calls this before it changes the row."""
+        if self.erased is not None and update.new is None:
+            for value in update.old or ():
+                self.erased |= traces.pieces(value)
         if update.table_name not in _DIGESTED:
             return
         tag = update.table_name.encode()

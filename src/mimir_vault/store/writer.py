@@ -11,7 +11,7 @@ import apsw
 from mimir_vault.model.codec import Metadata, State, decode, decode_values, encode
 from mimir_vault.model.facets import HIDDEN, NEVER, PINNED, UNINDEXED, Facets
 from mimir_vault.model.link import LINK_KINDS
-from mimir_vault.store import attributes, audit, nodes, vectors, words
+from mimir_vault.store import attributes, audit, nodes, traces, vectors, words
 from mimir_vault.store.freshness import Change
 from mimir_vault.store.names import Names, Thread, Threads, thread_identity
 from mimir_vault.store.nodes import NODE_TAG, TOMBSTONE_TAG, Sealer, StoredNode
@@ -154,6 +154,7 @@ class Writer:
         """Remove nodes, their keys and all derived of them; return the seqs of nodes they had superseded."""
         if not gone:
             return []
+        traces.note_due(self.connection)
         seqs = [node.seq for node in gone]
         if words.tail_nodes(self.connection):
             # Terms that stand in the tail alone would look unused, whether or not an erased node is in it.
