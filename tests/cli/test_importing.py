@@ -1,0 +1,152 @@
+"""Tests of the command `import` on a real vault."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.command_runs import TURNS, Run
+from mimir_vault.cli import import_run
+from mimir_vault.memory import Memory
+
+
+def jsonl(path: Path, *objects: dict[str, Any]) -> str:
+    """Write objects as JSON Lines and return the file's name."""
+    path.write_text("".join(json.dumps(one) + "\n" for one in objects), encoding="utf-8")
+    return str(path)
+
+
+LINES = tuple({"text": f"Line number {number}", "session": "log", "speaker": "Ada"} for number in range(1, 31))
+
+
+def imported(quick: Run) -> list[dict[str, Any]]:
+    """Return the nodes that came by imports, oldest first."""
+    return [node for node in quick("list", "--json").values if "import_id" in node["metadata"]]
+
+
+def test_all_lines_become_nodes_in_order(quick: Run, tmp_path: Path) -> None:
+    """Every line is a node with its fields; the session's turns follow one another; the report says how many."""
+    file = jsonl(tmp_path / "lines", *LINES)
+
+    report = quick("import", file, "--json").values[0]
+
+    nodes = imported(quick)
+    assert (report["stored"], report["there"], report["bad"]) == (30, 0, 0)
+    assert [node["text"] for node in nodes] == [line["text"] for line in LINES]
+    assert [node["metadata"]["import_line"] for node in nodes] == list(range(1, 31))
+    assert [link["target"] for link in nodes[1]["links"]] == [nodes[0]["id"]]
+
+
+def test_the_same_file_imported_again_stores_nothing(quick: Run, tmp_path: Path) -> None:
+    """Neither under its name, nor under another, nor from standard input."""
+    file = jsonl(tmp_path / "lines", *LINES)
+    assert quick("import", file).out.startswith("30 nodes stored, 0 there already; import id ")
+    copy = jsonl(tmp_path / "copy", *LINES)
+
+    for ran in (quick("import", file), quick("import", copy), quick("import", "-", stdin=Path(file).read_bytes())):
+        assert ran.out.startswith("0 nodes stored, 30 there already")
+    assert len(imported(quick)) == 30
+
+
+def test_an_interrupted_import_goes_on(quick: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C ends with code 130 and says what was done; the same import then stores the rest."""
+    monkeypatch.setattr(import_run, "BATCH_LINES", 10)
+    file = jsonl(tmp_path / "lines", *LINES)
+    really = Memory.remember_many
+    calls = []
+
+    def interrupted(self: Memory, *given: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return really(self, *given, **named)
+
+    monkeypatch.setattr(Memory, "remember_many", interrupted)
+    ran = quick("import", file)
+
+    assert (ran.code, ran.out) == (130, "")
+    assert ran.err == "mimir: interrupted; 20 nodes stored, 0 there already, and the same import goes on from there\n"
+    assert quick("import", file).out.startswith("10 nodes stored, 20 there already")
+    assert [node["text"] for node in imported(quick)] == [line["text"] for line in LINES]
+
+
+def test_a_growing_file_under_a_name(quick: Run, tmp_path: Path) -> None:
+    """Under a name of its own a file may grow: only what is new is stored, and the name undoes it all."""
+    assert quick("import", jsonl(tmp_path / "a", *LINES[:10]), "--import-id", "log").code == 0
+
+    ran = quick("import", jsonl(tmp_path / "a", *LINES), "--import-id", "log")
+
+    assert ran.out == "20 nodes stored, 10 there already; import id log\n"
+    assert quick("forget", "--where", '{"metadata.import_id": "log"}', "--yes").code == 0
+    assert len(quick("list", "--json").values) == len(TURNS)
+
+
+def test_a_broken_line_is_named(quick: Run, tmp_path: Path) -> None:
+    """The first bad line ends it with code 2, its number and what was stored before it; mended, it goes on."""
+    path = tmp_path / "lines"
+    path.write_bytes(b'{"text": "one"}\n{"text": "two"}\n{"text": "three"\n{"text": "four"}\n')
+
+    ran = quick("import", str(path), "--import-id", "x")
+
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "line 3: it is no JSON" in ran.err
+    assert "2 nodes stored" in ran.err
+    path.write_bytes(path.read_bytes().replace(b'"three"', b'"three"}'))
+    assert quick("import", str(path), "--import-id", "x").out.startswith("2 nodes stored, 2 there already")
+
+
+def test_bad_lines_may_be_skipped(quick: Run, tmp_path: Path) -> None:
+    """With --skip-bad all good lines are stored, and the bad ones are listed with their reasons."""
+    path = tmp_path / "lines"
+    path.write_bytes(b'{"text": "one"}\nnonsense\n{"text": "two", "colour": "red"}\n{"text": "three"}\n')
+
+    ran = quick("import", str(path), "--skip-bad")
+
+    assert ran.code == 0
+    assert ran.out.startswith("2 nodes stored")
+    assert "warning: line 2: it is no JSON" in ran.err
+    assert "warning: line 3: the field 'colour' is not known" in ran.err
+    again = quick("import", str(path), "--skip-bad", "--json").values[0]
+    assert (again["stored"], again["there"], again["bad"]) == (0, 2, 2)
+    assert [bad["line"] for bad in again["bad_lines"]] == [2, 3]
+
+
+def test_other_names_for_fields(quick: Run, tmp_path: Path) -> None:
+    """--map renames, --ignore leaves out, --local-time reads naive dates, --user fills in."""
+    file = jsonl(tmp_path / "lines", {"content": "Hello", "who": "Ada", "id": 3, "when": "2026-05-01T09:00", "n": 1})
+    options = ["--map", "text=content", "--map", "speaker=who", "--map", "at=when", "--map", "metadata.n=n"]
+
+    assert quick("import", file, *options).code == 2
+    assert "names no time zone" in quick("import", file, *options, "--ignore", "id").err
+    assert quick("import", file, *options, "--ignore", "id", "--local-time", "--user", "ada").code == 0
+
+    node = imported(quick)[0]
+    assert (node["text"], node["speaker"], node["user"], node["metadata"]["n"]) == ("Hello", "Ada", "ada", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "why"),
+    [
+        (["nowhere.jsonl"], 4, "there is no file nowhere.jsonl"),
+        (["/"], 1, "directory"),
+        (["-", "--map", "x"], 2, "is not FIELD=NAME"),
+        (["-", "--import-id", ""], 2, "--import-id is empty"),
+        ([], 2, "Missing"),
+    ],
+)
+def test_bad_calls_get_one_sentence(quick: Run, arguments: list[str], code: int, why: str) -> None:
+    """What cannot be read is told before anything is stored."""
+    ran = quick("import", *arguments)
+
+    assert (ran.code, ran.out, ran.err.count("\n")) == (code, "", 1)
+    assert why in ran.err
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf"])
+def test_empty_files_are_no_error(quick: Run, content: bytes) -> None:
+    """Nothing in, nothing stored."""
+    ran = quick("import", "-", stdin=content)
+    assert (ran.code, ran.out.split(";")[0]) == (0, "0 nodes stored, 0 there already")
