@@ -45,27 +45,30 @@ class DenseIndex:
         return len(self.exact) if self.sketch is None else len(self.sketch)
 
     def refresh(self, connection: apsw.Connection) -> None:
-        """Take in the vectors that are new; at first, the saved sketch where there are many."""
+        """Take in the vectors that are new."""
+        while self.take_portion(connection):
+            pass
+
+    def take_portion(self, connection: apsw.Connection) -> bool:
+        """Take in a portion of the vectors that are new, at first the saved sketch; return whether there was any."""
         if self.through == 0 and self.frozen is not None and _many(connection, self.model):
             self.sketch, self.through = load_sketch(connection, self.model, self.frozen)
-        while len((rows := vectors.after(connection, self.model.code, self.through, PORTION)).vids):
-            if self.sketch is None or self.frozen is None:
-                self.exact.add(rows.vids, rows.seqs, rows.data)
-            else:
-                self.sketch.add(rows.vids, rows.seqs, self.frozen.codes(from_rows(rows.data)))
-                self.unsaved += len(rows.vids)
-            self.through = int(rows.vids[-1])
+        rows = vectors.after(connection, self.model.code, self.through, PORTION)
+        if not len(rows.vids):
+            return False
+        if self.sketch is None or self.frozen is None:
+            self.exact.add(rows.vids, rows.seqs, rows.data)
+        else:
+            self.sketch.add(rows.vids, rows.seqs, self.frozen.codes(from_rows(rows.data)))
+            self.unsaved += len(rows.vids)
+        self.through = int(rows.vids[-1])
+        return True
 
     def remove(self, seqs: NDArray[np.int64]) -> None:
         """Take the vectors of erased nodes out of those that are compared."""
         self.exact.remove(seqs)
         if self.sketch is not None:
             self.sketch.remove_nodes(seqs)
-
-    def take(self, frozen: Frozen, sketch: Sketch, through: int) -> None:
-        """Search a sketch that holds the vectors up to `through` from now on."""
-        self.frozen, self.sketch, self.through = frozen, sketch, through
-        self.exact = Exact(self.model.dimension)
 
 
 def _many(connection: apsw.Connection, model: Model) -> bool:

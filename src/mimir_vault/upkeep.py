@@ -6,15 +6,17 @@ import logging
 import os
 import threading
 import time
+from dataclasses import replace
 
 from mimir_vault.errors import MimirError
 from mimir_vault.index.planner import EXACT_VECTORS_MAX
 from mimir_vault.index.quantise import FROZEN_FROM, Frozen, from_rows
 from mimir_vault.model.clock import Clock
-from mimir_vault.space_index import PORTION, SKETCH_VERSION, DenseIndex, SpaceIndex, load_sketch
+from mimir_vault.space_index import SKETCH_VERSION, DenseIndex, SpaceIndex
 from mimir_vault.store import freshness, nodes, vectors, words
 from mimir_vault.store.freshness import last_check, note_check
 from mimir_vault.store.space import SpaceStore
+from mimir_vault.store.vectors import Model
 
 log = logging.getLogger("mimir_vault")
 
@@ -121,39 +123,36 @@ class Upkeep:
 
     def _sketch(self) -> None:
         """Make the sketch when the vectors have become many; they are compared one by one until it is whole."""
-        with self._index.lock:
-            dense = self._index.dense
-            if dense is None or dense.count <= EXACT_VECTORS_MAX:
+        with self._store.read() as connection:
+            models = vectors.models(connection)
+            if not models or vectors.count(connection, models[0].code) <= EXACT_VECTORS_MAX:
                 return
-            if dense.sketch is not None:
-                sketch = dense.sketch
-                newest = 0
-            else:
-                newest = dense.through
-        if newest:
-            frozen = dense.frozen or self._freeze(dense)
-            with self._store.read() as connection:
-                sketch, through = load_sketch(connection, dense.model, frozen)
-            while through < newest and not self._stopping:
-                with self._store.read() as connection:
-                    rows = vectors.after(connection, dense.model.code, through, PORTION)
-                if not len(rows.vids):
-                    break
-                sketch.add(rows.vids, rows.seqs, frozen.codes(from_rows(rows.data)))
-                through = int(rows.vids[-1])
-                dense.unsaved += len(rows.vids)
-            with self._index.lock, self._store.read() as connection:
-                dense.take(frozen, sketch, through)
-                dense.refresh(connection)
-        while not self._stopping and sketch.extend_graph():
+            with self._index.lock:
+                self._index.refresh(connection, models[0])
+                dense = self._index.dense
+        if dense is not None and dense.sketch is None:
+            dense = self._make_sketch(dense.model)
+        while dense is not None and dense.sketch is not None and not self._stopping and dense.sketch.extend_graph():
             time.sleep(0)
 
-    def _freeze(self, dense: DenseIndex) -> Frozen:
+    def _make_sketch(self, model: Model) -> DenseIndex:
+        """Fill a sketch beside the index in use, portion by portion, then put it in its place."""
+        fresh = DenseIndex(replace(model, frozen=self._freeze(model).to_bytes()))
+        more = True
+        while more:
+            with self._store.read() as connection:
+                more = fresh.take_portion(connection)
+        with self._index.lock, self._store.read() as connection:
+            fresh.refresh(connection)
+            self._index.dense = fresh
+        return fresh
+
+    def _freeze(self, model: Model) -> Frozen:
         """Return mean and rotation of the space's model, fixing them at the first sketch."""
         with self._store.write() as writer:
-            model = next(one for one in vectors.models(writer.connection) if one.code == dense.model.code)
-            if model.frozen is not None:
-                return Frozen.from_bytes(model.frozen)
+            kept = next(one.frozen for one in vectors.models(writer.connection) if one.code == model.code)
+            if kept is not None:
+                return Frozen.from_bytes(kept)
             frozen = Frozen.shipped(model.name)
             if frozen is None or frozen.dimension != model.dimension:
                 first = vectors.after(writer.connection, model.code, 0, FROZEN_FROM)
