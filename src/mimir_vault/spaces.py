@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from mimir_vault.checking import rebuild
 from mimir_vault.crypto.sealer import SpaceSealer
 from mimir_vault.crypto.vault_keys import VaultKeys
-from mimir_vault.errors import DiskFullError, ReadOnlyError
+from mimir_vault.errors import DiskFullError, FormatError, ReadOnlyError
 from mimir_vault.model.clock import from_micros
 from mimir_vault.model.draft import check_name
 from mimir_vault.open_space import OpenSpace
 from mimir_vault.recall.terms import TERMS_VERSION
+from mimir_vault.store import words
 from mimir_vault.store.catalog import SPACE_FLOOR, Catalog, SpaceRow
 from mimir_vault.store.cipher import AegisPages
 from mimir_vault.store.pins import PinOf, Pins
@@ -67,8 +69,18 @@ class Spaces:
         with self._lock:
             row = self._catalog.space(name)
             if row.id not in self._open:
-                self._open[row.id] = self._open_space(row)
+                self._open[row.id] = space = self._open_space(row)
+                self._renew_words(space)
             return self._open[row.id]
+
+    def _renew_words(self, space: OpenSpace) -> None:
+        """Make derived data anew that a release with other terms wrote."""
+        with space.store.read() as connection:
+            version = words.stored_version(connection)
+        if version > TERMS_VERSION:
+            raise FormatError(f"space {space.name} was indexed by a newer version of Mimir; update Mimir")
+        if 0 < version < TERMS_VERSION and not self._around.read_only:
+            rebuild(space)
 
     def create(self, name: str) -> None:
         """Create an empty space: its file is whole before the catalog names it."""

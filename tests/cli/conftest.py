@@ -55,7 +55,8 @@ def remember_turns(vault: Vault) -> None:
 @pytest.fixture
 def environment(tmp_path: Path, passphrase_file: Path) -> dict[str, str]:
     """The variables of a call in a process of its own: nothing of the person who runs the tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MIMIR_", "XDG_"))}
+    foreign = ("MIMIR_", "XDG_", "PYTHON", "NO_COLOR")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return kept | {
         "PYTHONPATH": str(Path(mimir_vault.__file__).parents[1]),
         "HOME": str(tmp_path / "home"),

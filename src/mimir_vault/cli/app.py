@@ -10,7 +10,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 import typer.main
@@ -125,12 +125,12 @@ def _report(given: Sequence[str], settings: Settings, kind: str, message: str, c
         line = json.dumps({"error": kind, "message": plain, "exit_code": code})
     else:
         line = f"mimir: {plain}"
+    _drop_what_cannot_be_written(sys.stdout)
     try:
-        sys.stdout.flush()
         sys.stderr.write(line + "\n")
         sys.stderr.flush()
-    except BrokenPipeError:
-        _leave_quietly()
+    except OSError:
+        _drop_what_cannot_be_written(sys.stderr)
     return code
 
 
@@ -148,17 +148,27 @@ def _names_of(ctx: Any) -> list[str]:
 
 
 def _leave_quietly() -> int:
-    """Nobody reads any more: make the flush at exit harmless, as the work itself is done."""
+    """Nobody reads any more; the work itself is done."""
     for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _drop_what_cannot_be_written(stream)
     return DONE
 
 
+def _drop_what_cannot_be_written(stream: TextIO) -> None:
+    """Flush, and if that fails send what is buffered nowhere, as Python would stumble over it once more at exit."""
+    try:
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
 def _prepare_streams() -> None:
-    """Let no character that a terminal's encoding lacks stop the output."""
+    """Have all three streams, and let no character that a terminal's encoding lacks stop the output."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # Closed by who called us: >&-
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

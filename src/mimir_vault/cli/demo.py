@@ -67,7 +67,9 @@ def demo(
     try:
         drafts, questions = conversation()
         path = folder / "vault"
-        with Vault.create(path, passphrase=passphrase, profile="interactive", state_folder=folder / "state") as vault:
+        with Vault.create(
+            path, passphrase=passphrase, profile="interactive", recovery=False, state_folder=folder / "state"
+        ) as vault:
             memory = vault.space()
             took = _remember(memory, drafts, settings, output)
             _ask(memory, _spread(questions, ASKED), output)

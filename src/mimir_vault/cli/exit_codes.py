@@ -49,7 +49,9 @@ _BY_CLASS: tuple[tuple[type[BaseException], int], ...] = (
     (TypeError, USAGE),
 )
 
-_DISK_ERRNOS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG}
+_DISK_ERRNOS = {
+    getattr(errno, name, 0) for name in ("ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM", "EIO", "EFBIG")
+}  # Windows knows no EDQUOT.
 
 
 class Interrupted(Exception):

@@ -7,20 +7,20 @@ import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TextIO
 
 from mimir_vault.cli.exit_codes import Interrupted
 
-_TERMINAL = "/dev/tty"
 _YES = {"y", "yes"}
 
 
 def is_there() -> bool:
     """Say whether a person can be asked."""
     try:
-        os.close(os.open(_TERMINAL, os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
+        with _terminal():
+            return True
     except OSError:
         return False
-    return True
 
 
 def ask(question: str) -> str:
@@ -30,10 +30,10 @@ def ask(question: str) -> str:
         OSError: there is no terminal.
         Interrupted: the person ended the input instead of answering.
     """
-    with _terminal() as stream:
-        stream.write(question)
-        stream.flush()
-        line = stream.readline()
+    with _terminal() as (keyboard, screen):
+        screen.write(question)
+        screen.flush()
+        line = keyboard.readline()
     if not line:
         raise Interrupted("no answer was given; nothing was changed")
     return line.rstrip("\r\n")
@@ -41,9 +41,9 @@ def ask(question: str) -> str:
 
 def show(text: str) -> None:
     """Write text to the terminal itself, so that no redirection keeps it."""
-    with _terminal() as stream:
-        stream.write(text)
-        stream.flush()
+    with _terminal() as (_, screen):
+        screen.write(text)
+        screen.flush()
 
 
 def ask_secret(question: str) -> str:
@@ -68,7 +68,12 @@ def confirm(question: str, *, yes: bool) -> bool:
 
 
 @contextmanager
-def _terminal() -> Iterator[io.TextIOWrapper]:
-    descriptor = os.open(_TERMINAL, os.O_RDWR | getattr(os, "O_NOCTTY", 0))
-    with io.TextIOWrapper(io.FileIO(descriptor, "w+"), encoding="utf-8", errors="replace") as stream:
-        yield stream
+def _terminal() -> Iterator[tuple[TextIO, TextIO]]:
+    """Give keyboard and screen, whatever standard input and output are."""
+    if os.name == "nt":
+        with open("CONIN$", encoding="utf-8") as keyboard, open("CONOUT$", "w", encoding="utf-8") as screen:
+            yield keyboard, screen
+        return
+    descriptor = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    with io.TextIOWrapper(io.FileIO(descriptor, "w+"), encoding="utf-8", errors="replace") as both:
+        yield both, both

@@ -7,6 +7,7 @@ readers scan from the term lists. Both lists hold 5 bytes a place: code or seq (
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import apsw
 import numpy as np
@@ -61,6 +62,12 @@ def through(connection: apsw.Connection) -> int:
     return int(rows[0][0]) if rows else 0
 
 
+def stored_version(connection: apsw.Connection) -> int:
+    """Return the version of the terms that the postings hold, 0 where there are none yet."""
+    rows = fetch(connection, "SELECT version FROM derived WHERE kind = ?", (KIND,))
+    return int(rows[0][0]) if rows else 0
+
+
 def tail(connection: apsw.Connection, above: int) -> tuple[NDArray[np.int64], Places]:
     """Return the term lists of nodes with seq above `above`: seqs repeated per place, and the places."""
     rows = fetch(connection, "SELECT seq, data FROM words WHERE seq > ? ORDER BY seq", (above,))
@@ -107,13 +114,14 @@ def merge(connection: apsw.Connection, version: int) -> int:
     newest = fetch(connection, "SELECT coalesce(max(seq), 0) FROM words")[0][0]
     order = np.lexsort((seqs, places["number"]))
     terms, seqs, times = places["number"][order], seqs[order], places["times"][order]
-    starts = np.flatnonzero(np.r_[True, terms[1:] != terms[:-1]]) if len(terms) else np.array([], dtype=np.int64)
-    for begin, end in zip(starts, [*starts[1:], len(terms)], strict=True):
+    borders = np.flatnonzero(terms[1:] != terms[:-1]) + 1
+    for begin, end in pairwise([0, *borders.tolist(), len(terms)] if len(terms) else []):
         added = np.empty(end - begin, dtype=PLACE)
         added["number"], added["times"] = seqs[begin:end], times[begin:end]
         _append(connection, int(terms[begin]), added)
     connection.execute(
-        "INSERT INTO derived VALUES (?, ?, 0, ?) ON CONFLICT (kind) DO UPDATE SET through = excluded.through",
+        "INSERT INTO derived VALUES (?, ?, 0, ?) ON CONFLICT (kind) DO UPDATE SET"
+        " version = excluded.version, through = excluded.through",
         (KIND, version, max(int(newest), start)),
     )
     return len(np.unique(seqs))
