@@ -42,9 +42,9 @@ class Names:
         for code, change in self._uses.items():
             if change:
                 self._connection.execute("UPDATE name SET uses = uses + ? WHERE code = ?", (change, code))
-        if any(change < 0 for change in self._uses.values()):
-            gone = [code for code, change in self._uses.items() if change < 0]
-            self._connection.executemany("DELETE FROM name WHERE code = ? AND uses <= 0", [(code,) for code in gone])
+        gone = [(code,) for code, change in self._uses.items() if change <= 0]
+        if gone:
+            self._connection.executemany("DELETE FROM name WHERE code = ? AND uses <= 0", gone)
         self._uses.clear()
         self._codes.clear()
 
