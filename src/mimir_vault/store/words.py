@@ -50,6 +50,16 @@ def codes(connection: apsw.Connection, texts: Iterable[str], *, create: bool) ->
     return found
 
 
+def newest_code(connection: apsw.Connection) -> int:
+    """Return the highest code that a term has now, 0 where there is none."""
+    return int(fetch(connection, "SELECT coalesce(max(code), 0) FROM term")[0][0])
+
+
+def drop(connection: apsw.Connection, term_codes: Iterable[int]) -> None:
+    """Inside a write transaction: remove terms that stand in no list."""
+    connection.executemany("DELETE FROM term WHERE code = ?", [(code,) for code in term_codes])
+
+
 def put(connection: apsw.Connection, seq: int, places: Sequence[tuple[int, int]]) -> None:
     """Write the term list of a node: pairs of term code and count."""
     if places:

@@ -47,6 +47,7 @@ class Writer:
         self._words_version = words_version
         self._names, self._threads = Names(connection), Threads(connection)
         self._codes: dict[str, int] = {}
+        self._unused: set[int] = set()
         self._ids: dict[int, bytes] = {}
         self._recorded = change.before.recorded
 
@@ -73,7 +74,10 @@ class Writer:
 
     def learn(self, texts: Sequence[str]) -> None:
         """Fetch or make the codes of many terms at once."""
-        self._codes.update(words.codes(self.connection, (t for t in texts if t not in self._codes), create=True))
+        newest = words.newest_code(self.connection)
+        learned = words.codes(self.connection, (t for t in texts if t not in self._codes), create=True)
+        self._codes.update(learned)
+        self._unused.update(code for code in learned.values() if code > newest)
 
     def put(
         self, payload: bytes, metadata: Metadata, state: State, findable: Findable, thread: Thread | None
@@ -95,7 +99,9 @@ class Writer:
             self._threads.append(thread, seq)
         self._put_facets(seq, metadata, state, findable, thread)
         self.learn(list(findable.terms))
-        words.put(self.connection, seq, sorted((self._codes[t], min(n, 255)) for t, n in findable.terms.items()))
+        places = sorted((self._codes[t], min(n, 255)) for t, n in findable.terms.items())
+        words.put(self.connection, seq, places)
+        self._unused.difference_update(code for code, _ in places)
         if findable.vectors:
             vectors.put(self.connection, seq, findable.model, findable.vectors)
         attributes.put(
@@ -219,6 +225,8 @@ class Writer:
 
     def flush(self) -> None:
         """Write what was counted up; called once, at the end of the transaction."""
+        # Terms of nodes that were not put after all must not stay: no erasure would ever reach them.
+        words.drop(self.connection, self._unused)
         self._names.flush()
         self._threads.flush()
 
