@@ -168,7 +168,8 @@ def _prepare_streams() -> None:
     """Have all three streams, and let no character that a terminal's encoding lacks stop the output."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:  # Closed by who called us: >&-
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 - open as long as the process
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
