@@ -87,7 +87,7 @@ class Activations:
         return np.asarray(2.0 ** np.maximum(0, np.ceil(np.log2(largest / (OUTLIER * np.median(largest))))))
 
     def massive(self, part: str) -> NDArray[np.int64]:
-        """Return the input channels that are left in float32: single neurons of the layers that the whole model leans on."""
+        """Return the input channels left in float32: single neurons on which the whole model leans."""
         largest = np.maximum(-self.low[part], self.high[part])
         return np.flatnonzero(largest > MASSIVE) if part.endswith(".down") else np.empty(0, np.int64)
 
@@ -308,7 +308,7 @@ def build_tokenizer(published: bytes) -> bytes:
 
 
 def calibration_texts(card: str) -> list[str]:
-    """Return the longer lines of the model card and runs of one, two and four of its words: short texts have ranges too."""
+    """Return the longer lines of the model card and runs of one, two and four words, as short texts differ."""
     words = card.split()
     lines = [line.strip() for line in card.splitlines() if len(line.strip()) > 20]
     singles = sorted(set(words))[:300:2]

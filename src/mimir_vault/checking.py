@@ -13,7 +13,7 @@ from mimir_vault.findable import Body, find_by
 from mimir_vault.model.codec import decode_values
 from mimir_vault.open_space import OpenSpace
 from mimir_vault.reading import OpenedNode, open_stored
-from mimir_vault.recall.terms import TERMS_VERSION, count_terms
+from mimir_vault.recall.terms import TERMS_VERSION
 from mimir_vault.store import audit, feed, freshness, nodes, words
 from mimir_vault.store.freshness import MODULUS, Digester
 from mimir_vault.store.nodes import StoredNode
@@ -103,7 +103,8 @@ def _compare(connection: apsw.Connection, opened: OpenedNode, name: str) -> Iter
     row = fetch(connection, "SELECT data FROM words WHERE seq = ?", (seq,))
     codes = words.unpack(row[0][0])["number"].tolist() if row else []
     texts = {text for code in codes for (text,) in fetch(connection, "SELECT text FROM term WHERE code = ?", (code,))}
-    if texts != set(count_terms(opened.body if opened.metadata.indexed else "")):
+    (findable,) = find_by(None, [Body(opened.body if opened.metadata.indexed else "", opened.metadata.speaker)])
+    if texts != set(findable.terms):
         yield Finding(name, f"the words of node {node_id} are not those of its text; run `mimir rebuild`")
     decode_values(opened.metadata.values)
 

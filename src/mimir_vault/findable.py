@@ -62,6 +62,6 @@ def find_by(embedder: CheckedEmbedder | None, bodies: Sequence[Body]) -> list[Fo
         made = (
             NewVector(number, start, stop, rows[place + number].tobytes()) for number, (start, stop) in enumerate(cut)
         )
-        found.append(Found(count_terms(body.text), tuple(made)))
+        found.append(Found(count_terms(body.text, body.speaker) if body.text else {}, tuple(made)))
         place += len(cut)
     return found

@@ -16,11 +16,12 @@ from mimir_vault.model.draft import Draft, check_ref, make_draft
 from mimir_vault.model.facets import PINNED
 from mimir_vault.model.filter import EVERYTHING, Filter, matches
 from mimir_vault.model.hit import Hit, Hits
-from mimir_vault.model.link import LINK_KINDS, Link
+from mimir_vault.model.link import Link
 from mimir_vault.model.node import Node
 from mimir_vault.open_space import OpenSpace
 from mimir_vault.reading import read_nodes
 from mimir_vault.store import attributes, nodes
+from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.query import fetch
 from mimir_vault.store.writer import ref_path
 
@@ -77,7 +78,6 @@ def successor(old: Node, text: str | None, fields: dict[str, Any]) -> Draft:
 
 def history(space: OpenSpace, node_id: str) -> list[Node]:
     """Return all versions of a node, the newest first."""
-    supersedes = LINK_KINDS.index("supersedes")
     with space.store.read() as connection:
         stored = nodes.find(connection, _id_text(node_id))
         if stored is None:
@@ -86,11 +86,11 @@ def history(space: OpenSpace, node_id: str) -> list[Node]:
         edge = [stored.seq]
         while edge and len(seqs) < HISTORY_MAX:
             seq = edge.pop()
-            older = fetch(connection, "SELECT older FROM link WHERE newer = ? AND kind = ?", (seq, supersedes))
+            older = fetch(connection, "SELECT older FROM link WHERE newer = ? AND kind = ?", (seq, SUPERSEDES))
             newer = fetch(
                 connection,
                 "SELECT newer FROM link WHERE target = (SELECT id FROM node WHERE seq = ?) AND kind = ?",
-                (seq, supersedes),
+                (seq, SUPERSEDES),
             )
             for (other,) in older + newer:
                 if other and other not in seqs:

@@ -13,6 +13,7 @@ from mimir_vault.model.codec import Metadata, Payload, State, decode, decode_val
 from mimir_vault.model.link import LINK_KINDS, Link
 from mimir_vault.model.node import Node
 from mimir_vault.store import nodes
+from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.nodes import Sealer, StoredNode
 from mimir_vault.store.query import each
 
@@ -71,7 +72,7 @@ def successors(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, by
         connection,
         "SELECT old.seq, max(link.newer), new.id FROM node AS old JOIN link ON link.target = old.id AND link.kind = ?"
         " JOIN node AS new ON new.seq = link.newer WHERE old.seq IN carray(?) GROUP BY old.seq",
-        (LINK_KINDS.index("supersedes"), apsw.carray(np.array(seqs, np.int64))),
+        (SUPERSEDES, apsw.carray(np.array(seqs, np.int64))),
     )
     return {older: newer for older, _, newer in found}
 

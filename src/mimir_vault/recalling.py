@@ -19,6 +19,7 @@ from mimir_vault.open_space import OpenSpace
 from mimir_vault.reading import OpenedNode, as_node, open_stored, successors
 from mimir_vault.recall import lexical, ranking
 from mimir_vault.recall.neighbours import RADIUS
+from mimir_vault.recall.passages import find_passage
 from mimir_vault.recall.terms import query_terms
 from mimir_vault.space_index import DenseIndex, SpaceIndex
 from mimir_vault.store import attributes, nodes, vectors, words
@@ -63,6 +64,7 @@ class _Search:
         self.index: SpaceIndex = space.index
         self.columns = space.index.columns
         self.now = space.clock.now()
+        self.weights: dict[str, float] = {}
 
     def hits(self) -> list[Hit]:
         """Run the lanes, rank, and open nodes in order until enough pass the filter."""
@@ -71,7 +73,7 @@ class _Search:
         allowed = visible & masks.maybe
         if not allowed.any():
             return []
-        return self._open(self._rank(visible, allowed))
+        return self._open(self._rank(visible, allowed, masks.exact))
 
     def _masks(self) -> Masks:
         if self.query.filter_ == EVERYTHING:
@@ -81,7 +83,7 @@ class _Search:
             lambda condition: attributes.lookup(self.connection, condition),
         )  # fmt: skip
 
-    def _rank(self, visible: Mask, allowed: Mask) -> ranking.Ranking:
+    def _rank(self, visible: Mask, allowed: Mask, decided: bool) -> ranking.Ranking:
         depth = ranking.lane_depth(self.query.k)
         columns = self.columns
         dense_scores, dense_rows, complete = self._dense_lane(allowed, depth)
@@ -101,7 +103,14 @@ class _Search:
             threads=columns.facet("thread")[pool.rows],
         )
         moment = self.now if self.query.as_of is None else self.query.as_of
-        return ranking.rank(pool, evidence, moment, idf_sum=idf_sum, lanes=self.query.lanes)
+        ranked = ranking.rank(pool, evidence, moment, idf_sum=idf_sum, lanes=self.query.lanes)
+        if decided:
+            return ranked
+        # Opening decides the filter, and may let none of the pool through: go on with all that a lane can find.
+        rest = allowed & (lexical_scores > 0) if self.vector is None else allowed.copy()
+        rest[pool.rows] = False
+        rows = np.flatnonzero(rest)
+        return ranked.followed_by(rows[np.lexsort((-rows, -np.nan_to_num(dense_scores[rows], nan=-1.0)))])
 
     # -- the dense lane -------------------------------------------------------------------------------------------
 
@@ -178,6 +187,7 @@ class _Search:
             return np.zeros(self.columns.rows_count, np.float32), 0.0
         terms = query_terms(self.query.text)
         codes, counts = self.index.terms_in(self.connection, terms)
+        self.weights = {term: lexical.inverse_frequency(held, max(count, held)) for term, held in counts.items()}
         chosen = lexical.choose_terms(counts, count)
         merged = words.postings(self.connection, [codes[term] for term in chosen])
         parts = [self._places(merged.get(codes[term]), codes[term]) for term in chosen]
@@ -236,7 +246,7 @@ class _Search:
             lanes["dense"] = Lane(float(ranked.dense[place]), int(ranked.dense_ranks[place]))
         if ranked.lexical_ranks[place]:
             lanes["lexical"] = Lane(float(ranked.lexical[place]), int(ranked.lexical_ranks[place]))
-        start, stop = self._passage(opened, int(ranked.rows[place]))
+        start, stop = find_passage(opened.body, self.weights, self._window(opened, int(ranked.rows[place])))
         body = opened.body
         own = opened.payload.passages is None
         return Hit(
@@ -244,8 +254,8 @@ class _Search:
             end=stop if own else 0, why=ranked.why(place) if self.query.explain else {},
         )  # fmt: skip
 
-    def _passage(self, opened: OpenedNode, row: int) -> tuple[int, int]:
-        """Return the window that matched best, the whole text where there is one window."""
+    def _window(self, opened: OpenedNode, row: int) -> tuple[int, int]:
+        """Return the window whose vector matched best, the whole text where there is one window."""
         seq, dense = opened.stored.seq, self.index.dense
         whole = (0, len(opened.body))
         if self.vector is None or dense is None or self.columns.facet("windows")[row] <= 1:

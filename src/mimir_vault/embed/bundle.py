@@ -55,5 +55,5 @@ def all_minilm_l6_v2() -> Bundle:
         dimension=384,
         max_tokens=256,
         folder=resources.files("mimir_vault.embed") / "assets",
-        manifest_sha256="cb90c3c24f776438a4314d6365b5589f7621df9cfc3689c1cb9ad120e4b2ea9b",
+        manifest_sha256="99a1c1bb4bb8fbcf48bcb0e002094e49e504a3337829d1d16537f197bb6e5b0c",
     )

@@ -98,7 +98,7 @@ class MiniLM:
         def run(batch: list[int]) -> None:
             vectors[batch] = _run(session, [ids[row] for row in batch])
 
-        if len(batches) == 1 or self._threads == 1:
+        if len(batches) <= 1 or self._threads == 1:
             for batch in batches:
                 run(batch)
         else:

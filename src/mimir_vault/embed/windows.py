@@ -23,12 +23,15 @@ EXPANSION = 4
 def cut(tokenizer: Tokenizer, text: str, prefix: str = "", suffix: str = "", overlap: int = OVERLAP) -> list[Window]:
     """Return windows of the text such that prefix + window + suffix fits the model; at least one, in order.
 
-    Windows begin and end at words, are as even as words allow and share about `overlap` tokens with their neighbours.
+    Windows begin and end at words, are as even as words allow and share about `overlap` tokens with their
+    neighbours, a quarter of their own at most.
     A prefix must end, and a suffix begin, with punctuation or a space, or their words would run into the window's.
 
     Raises:
-        ValueError: prefix and suffix leave fewer than LEAST_ROOM tokens, or the overlap is not 0 to a quarter of them.
+        ValueError: prefix and suffix leave fewer than LEAST_ROOM tokens, or the overlap is negative.
     """
+    if overlap < 0:
+        raise ValueError(f"The overlap of windows must be 0 or more tokens, not {overlap}.")
     around = len(prefix) + len(suffix)
     room = tokenizer.max_tokens - 2
     if (len(text) + around) * (1 if text.isascii() and prefix.isascii() and suffix.isascii() else EXPANSION) <= room:
@@ -39,13 +42,11 @@ def cut(tokenizer: Tokenizer, text: str, prefix: str = "", suffix: str = "", ove
         raise ValueError(
             f"A text's prefix and suffix must leave {LEAST_ROOM} of the model's {tokenizer.max_tokens} tokens."
         )
-    if not 0 <= overlap <= room // 4:
-        raise ValueError(f"The overlap of windows must be 0 to {room // 4} tokens, not {overlap}.")
     words = tokenizer.words(text)
     total = sum(word.tokens for word in words)
     if total <= room:
         return [(0, len(text))]
-    return _even_windows(words, total, room, overlap)
+    return _even_windows(words, total, room, min(overlap, room // 4))
 
 
 def _even_windows(words: list[Word], total: int, room: int, overlap: int) -> list[Window]:

@@ -89,6 +89,20 @@ class Ranking:
     lexical_ranks: NDArray[np.int64]
     parts: dict[str, NDArray[np.float32]]
 
+    def followed_by(self, rows: Rows) -> Ranking:
+        """Return this order with more rows behind it, at score 0 and in no lane."""
+        none, zeros = np.full(len(rows), np.nan, np.float32), np.zeros(len(rows), np.float32)
+        unranked = np.zeros(len(rows), np.int64)
+        return Ranking(
+            rows=np.concatenate([self.rows, rows]),
+            scores=np.concatenate([self.scores, zeros]),
+            dense=np.concatenate([self.dense, none]),
+            lexical=np.concatenate([self.lexical, zeros]),
+            dense_ranks=np.concatenate([self.dense_ranks, unranked]),
+            lexical_ranks=np.concatenate([self.lexical_ranks, unranked]),
+            parts={name: np.concatenate([part, zeros]) for name, part in self.parts.items()},
+        )
+
     def why(self, place: int) -> dict[str, float]:
         """Return the shares of the hit at a place: dense, lexical, neighbours, session, recency, in deviations."""
         return {name: float(part[place]) for name, part in self.parts.items()}

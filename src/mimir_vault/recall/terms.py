@@ -26,9 +26,7 @@ _MARKED = "\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u0670\u06d6-\u06ed\u09
 _CONTRACTED = r"(?:'(?:s|t|re|ve|ll|d|m)\b)?"
 """English endings after an apostrophe that say nothing; other apostrophes part words (l'avion)."""
 _ASCII_WORD = re.compile(rf"([a-z0-9]+){_CONTRACTED}")
-_WORD = re.compile(
-    rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<word>(?:(?![{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+){_CONTRACTED}"
-)
+_WORD = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<word>(?:(?![{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+){_CONTRACTED}")
 _OPTIONAL_MARKS = re.compile(
     "[\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0640\u064b-\u0652\u0670]"
 )

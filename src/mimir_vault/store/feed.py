@@ -9,13 +9,12 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from mimir_vault.model.link import LINK_KINDS
 from mimir_vault.store import freshness, names
+from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.query import each, fetch
 
 _REBUILD = "rebuild"
 """Name of the last rebuild in the table `derived`; its `through` is a generation."""
-SUPERSEDES = LINK_KINDS.index("supersedes")
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,9 +125,9 @@ def element(sealed: SealedNode) -> bytes:
     return sealed.id + sealed.epoch.to_bytes(4, "big") + sealed.wrap + hashlib.sha256(sealed.state).digest()
 
 
-def tombstone_element(node_id: bytes, generation: int) -> bytes:
-    """Return what an erased node is in the set digest: id | generation of its erasure."""
-    return node_id + generation.to_bytes(8, "big")
+def tombstone_element(node_id: bytes, generation: int, superseded: bytes) -> bytes:
+    """Return what an erased node is in the set digest: id | generation of its erasure | ids that it had superseded."""
+    return node_id + generation.to_bytes(8, "big") + superseded
 
 
 NODE_TAG, TOMBSTONE_TAG = b"node", b"tombstone"
@@ -139,7 +139,7 @@ def recompute(connection: apsw.Connection, digester: Digester) -> tuple[int, int
     for node in every(connection):
         total += digester.digest_element(NODE_TAG, element(node.sealed))
         count += 1
-    for node_id, generation in each(connection, "SELECT id, generation FROM tombstone"):
-        total += digester.digest_element(TOMBSTONE_TAG, tombstone_element(node_id, generation))
+    for node_id, generation, superseded in each(connection, "SELECT id, generation, superseded FROM tombstone"):
+        total += digester.digest_element(TOMBSTONE_TAG, tombstone_element(node_id, generation, superseded))
         count += 1
     return count, total

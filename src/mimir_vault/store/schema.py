@@ -36,7 +36,9 @@ CREATE TABLE sealed_vector (
     seq INTEGER NOT NULL, model INTEGER NOT NULL, window INTEGER NOT NULL, data BLOB NOT NULL,
     PRIMARY KEY (seq, model, window)
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE tombstone (id BLOB PRIMARY KEY, generation INTEGER NOT NULL, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE tombstone (
+    id BLOB PRIMARY KEY, generation INTEGER NOT NULL, seq INTEGER NOT NULL, superseded BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE INDEX tombstone_generation ON tombstone (generation);
 CREATE TABLE model (
     code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL, digest TEXT NOT NULL,

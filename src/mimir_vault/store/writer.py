@@ -11,14 +11,14 @@ import apsw
 from mimir_vault.model.codec import Metadata, State, decode, decode_values, encode
 from mimir_vault.model.facets import HIDDEN, NEVER, PINNED, UNINDEXED, Facets
 from mimir_vault.model.link import LINK_KINDS
-from mimir_vault.store import attributes, audit, nodes, traces, vectors, words
+from mimir_vault.store import attributes, audit, links, nodes, traces, vectors, words
 from mimir_vault.store.freshness import Change
 from mimir_vault.store.names import Names, Thread, Threads, thread_identity
 from mimir_vault.store.nodes import NODE_TAG, TOMBSTONE_TAG, Sealer, StoredNode
 from mimir_vault.store.query import fetch
 from mimir_vault.store.vectors import NewVector
 
-FOLLOWS, SUPERSEDES = LINK_KINDS.index("follows"), LINK_KINDS.index("supersedes")
+FOLLOWS = LINK_KINDS.index("follows")
 LENGTH_MAX = 0xFFFF
 """`length` of a facet row saturates here."""
 EraseCodes = Callable[[int, bytes, Sequence[int]], bytes]
@@ -109,8 +109,7 @@ class Writer:
         )
         for kind, target in metadata.links:
             if kind != FOLLOWS:
-                older = nodes.seqs_of(self.connection, [target]).get(target, 0)
-                self.connection.execute("INSERT INTO link VALUES (?, ?, ?, ?)", (seq, kind, target, older))
+                links.put(self.connection, seq, kind, target)
         if state.ref is not None:
             self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (ref_path(state.ref), seq))
 
@@ -178,8 +177,7 @@ class Writer:
         state = decode(State, self.sealer.open_state(sealed))
         found = attributes.attributes_of(metadata.tags, decode_values(metadata.values))
         attributes.erase(self.connection, self._names, seq, found)
-        again = fetch(self.connection, "DELETE FROM link WHERE newer = ? RETURNING kind, older", (seq,))
-        self.connection.execute("UPDATE link SET older = 0 WHERE target = ?", (sealed.id,))
+        superseded, older = links.erase(self.connection, seq, sealed.id)
         for row in fetch(self.connection, "DELETE FROM facet WHERE seq = ? RETURNING data", (seq,)):
             facets = Facets.unpack(row[0])
             for code in (facets.user, facets.agent, facets.speaker, facets.role, facets.kind, facets.session):
@@ -187,12 +185,13 @@ class Writer:
             self._threads.drop(facets.thread)
         for table in ("change", "sealed_vector", "node"):
             self.connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
-        older = [other for kind, other in again if kind == SUPERSEDES and other]
         if state.ref is not None:
             self._give_back(state.ref, seq, older)
-        self.connection.execute("INSERT INTO tombstone VALUES (?, ?, ?)", (sealed.id, self.generation, seq))
+        self.connection.execute(
+            "INSERT INTO tombstone VALUES (?, ?, ?, ?)", (sealed.id, self.generation, seq, superseded)
+        )
         self.change.take(NODE_TAG, nodes.element(sealed))
-        self.change.put(TOMBSTONE_TAG, nodes.tombstone_element(sealed.id, self.generation))
+        self.change.put(TOMBSTONE_TAG, nodes.tombstone_element(sealed.id, self.generation, superseded))
         return older
 
     def _give_back(self, ref: tuple[str, ...], seq: int, older: Sequence[int]) -> None:
