@@ -11,6 +11,7 @@ import numpy as np
 from mimir_vault.errors import LockedError, ModelMismatchError
 from mimir_vault.model.clock import Clock
 from mimir_vault.recall.terms import forget_words
+from mimir_vault.shared_embedder import SharedEmbedder
 from mimir_vault.space_index import SpaceIndex
 from mimir_vault.store import vectors
 from mimir_vault.store.space import SpaceStore
@@ -18,19 +19,17 @@ from mimir_vault.store.vectors import Model
 from mimir_vault.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from mimir_vault.embed.embedder import CheckedEmbedder, Embedder
+    from mimir_vault.embed.embedder import CheckedEmbedder
 
 
 class OpenSpace:
     """What memories of one space share. Threads may use it at once."""
 
-    def __init__(self, name: str, store: SpaceStore, clock: Clock, embedder: Embedder | None) -> None:
+    def __init__(self, name: str, store: SpaceStore, clock: Clock, embedder: SharedEmbedder) -> None:
         self.name, self.store, self.clock = name, store, clock
         self.index = SpaceIndex()
         self.upkeep = Upkeep(store, self.index, clock)
-        self._given = embedder
-        self._checked: CheckedEmbedder | None = None
-        self._probe: bytes | None = None
+        self._shared = embedder
         self._model: Model | None = None
         self._lock = threading.RLock()
         self._closed = False
@@ -42,24 +41,8 @@ class OpenSpace:
 
     @property
     def embedder(self) -> CheckedEmbedder:
-        """The embedder, the bundled model when none was handed in; made when first needed."""
-        with self._lock:
-            if self._checked is None:
-                from mimir_vault.embed.embedder import CheckedEmbedder
-                from mimir_vault.embed.registry import bundled
-
-                self._checked = CheckedEmbedder(self._given if self._given is not None else bundled())
-            return self._checked
-
-    def probe(self) -> bytes:
-        """Return this embedder's vector of the probe sentence, float32 bytes; reckoned once, outside transactions."""
-        embedder = self.embedder
-        with self._lock:
-            if self._probe is None:
-                from mimir_vault.embed.embedder import probe
-
-                self._probe = probe(embedder).astype("<f4").tobytes()
-            return self._probe
+        """What turns text into vectors here."""
+        return self._shared.get()
 
     def model(self, connection: apsw.Connection) -> Model | None:
         """Return the model whose vectors the space holds, None while it holds none.
@@ -84,11 +67,12 @@ class OpenSpace:
             return self.model(connection) is not None
 
     def _check(self, model: Model) -> None:
-        from mimir_vault.embed.embedder import is_same_model
+        from mimir_vault.embed.embedder import PROBE_COSINE
 
         embedder = self.embedder
-        stored = np.frombuffer(model.probe, "<f4")
-        if embedder.name != model.name or not is_same_model(stored, embedder.inner):
+        stored, ours = (np.frombuffer(probe, "<f4") for probe in (model.probe, self._shared.probe()))
+        same = embedder.name == model.name and stored.shape == ours.shape and float(stored @ ours) >= PROBE_COSINE
+        if not same:
             raise ModelMismatchError(
                 f"space {self.name} holds vectors of the model {model.name} ({model.dimension} dimensions), the "
                 f"embedder at hand is {embedder.name} ({embedder.dimension}); hand in the one that made them"
@@ -100,7 +84,7 @@ class OpenSpace:
         if model is None:
             embedder = self.embedder
             digest = str(getattr(embedder.inner, "digest", ""))
-            model = vectors.put_model(connection, embedder.name, embedder.dimension, digest, self.probe())
+            model = vectors.put_model(connection, embedder.name, embedder.dimension, digest, self._shared.probe())
         return model
 
     def close(self) -> None:

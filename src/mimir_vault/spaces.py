@@ -16,6 +16,7 @@ from mimir_vault.model.clock import from_micros
 from mimir_vault.model.draft import check_name
 from mimir_vault.open_space import OpenSpace
 from mimir_vault.recall.terms import TERMS_VERSION
+from mimir_vault.shared_embedder import SharedEmbedder
 from mimir_vault.store import words
 from mimir_vault.store.catalog import SPACE_FLOOR, Catalog, SpaceRow
 from mimir_vault.store.cipher import AegisPages
@@ -57,6 +58,7 @@ class Spaces:
         self._folder = vault_path / SPACES_FOLDER
         self._replica, self._catalog, self._keys, self._pins = replica, catalog, keys, pins
         self._around = surroundings
+        self._embedder = SharedEmbedder(surroundings.embedder)
         self._open: dict[bytes, OpenSpace] = {}
         self._lock = threading.RLock()
 
@@ -183,7 +185,7 @@ class Spaces:
         except BaseException:
             sealer.wipe()
             raise
-        return OpenSpace(row.name, store, self._around.clock, self._around.embedder)
+        return OpenSpace(row.name, store, self._around.clock, self._embedder)
 
 
 def _salt(row: SpaceRow) -> bytes:

@@ -14,6 +14,7 @@ import typer.main
 
 from mimir_vault.cli.exit_codes import ClosedPipe
 from mimir_vault.cli.options import PANEL, options_of_every_command
+from mimir_vault.cli.plain_params import taken_plainly
 
 HELP_WIDTH_MAX = 100
 """Help pages are no wider than this, as longer lines are hard to read."""
@@ -27,6 +28,10 @@ class Command(typer.core.TyperCommand):
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         _adopt(self)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters, that of the help included."""
+        return [taken_plainly(param) for param in super().get_params(ctx)]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command; a reader of our output who went away is told apart from every other error."""
@@ -55,6 +60,10 @@ class Group(typer.core.TyperGroup):
         super().__init__(*given, **named)
         self.invoke_without_command = True
         _adopt(self)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return all parameters, those of help and completion included."""
+        return [taken_plainly(param) for param in super().get_params(ctx)]
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the words of the usage line."""

@@ -1,10 +1,11 @@
-"""Fixtures of the store's tests: keys from fixed seeds, an in-memory database with a space's tables, and spaces on disk."""
+"""Fixtures of the store's tests: keys from fixed seeds, plain databases in memory, and encrypted spaces on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import pytest
 
 from mimir_vault.crypto.sealer import SpaceSealer
 from mimir_vault.crypto.secret import SecretBytes
+from mimir_vault.model.codec import CODEC_VERSION, Metadata, State
 from mimir_vault.store import freshness, schema
 from mimir_vault.store.cipher import AegisPages
 from mimir_vault.store.database import Database
 from mimir_vault.store.pins import PinOf, Pins
 from mimir_vault.store.space import SpaceStore
+from mimir_vault.store.writer import Writer
 from stand_ins import SteppingClock
 
 SIZE_FLOOR = 1 << 20
@@ -39,6 +42,11 @@ class PlainDigester:
         return hashlib.sha256(previous + b"|" + digest).digest()
 
 
+def space_sealer() -> SpaceSealer:
+    """Return the sealer of the space of these tests."""
+    return SpaceSealer(SPACE_ID, {1: SecretBytes.copy_of(bytes([7] * 32))}, os.urandom)
+
+
 class Seeds:
     """Makes ciphers, sealers, pins and stores below one folder; all keys come from fixed bytes."""
 
@@ -50,9 +58,9 @@ class Seeds:
         """Return a page cipher; another seed is another key."""
         return AegisPages(SecretBytes.copy_of(bytes([seed] * 32)), SALT)
 
-    def sealer(self, seed: int = 7) -> SpaceSealer:
-        """Return the sealer of the space; another seed is another ring."""
-        return SpaceSealer(SPACE_ID, {1: SecretBytes.copy_of(bytes([seed] * 32))}, os.urandom)
+    def sealer(self) -> SpaceSealer:
+        """Return the sealer of the space."""
+        return space_sealer()
 
     def database(self, name: str = "test.db", *, seed: int = 1, **given: Any) -> Database:
         """Open (or with `create=True` make) a database below the folder."""
@@ -107,6 +115,37 @@ def plain_space() -> apsw.Connection:
     freshness.begin(connection)
     assert connection.serialize("main")[16:24] == bytes.fromhex("1000010140402020")
     return connection
+
+
+def metadata(recorded: int, **given: Any) -> Metadata:
+    """Return the metadata of a node with what is given filled in."""
+    fields = {
+        "version": CODEC_VERSION, "at": recorded, "offset_s": 0, "recorded": recorded, "order": 0, "user": None,
+        "agent": None, "session": None, "speaker": None, "role": None, "kind": "turn", "tags": (), "links": (),
+        "values": "", "indexed": True,
+    }  # fmt: skip
+    return Metadata(**{**fields, **given})
+
+
+def state(**given: Any) -> State:
+    """Return the state of a node with what is given filled in."""
+    fields = {"ref": None, "expires": None, "pinned": False, "hidden": False, "seen": 0, "last_seen": None}
+    return State(version=CODEC_VERSION, **{**fields, **given})
+
+
+@contextmanager
+def writing(connection: apsw.Connection, sealer: Any) -> Iterator[Writer]:
+    """Hold a write transaction of a plain space, as `SpaceStore.write` does."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        with freshness.changing(connection, sealer) as change:
+            writer = Writer(connection, sealer, change, WORDS_VERSION)
+            yield writer
+            writer.flush()
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
 
 
 @pytest.fixture
