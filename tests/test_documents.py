@@ -1,0 +1,89 @@
+"""The documents hold: links lead somewhere, examples run, and what they name is there."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mimir_vault as mimir
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a file from the root of the project."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a document's headings, as hosts of repositories make them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", path.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every link to a file of the project, and to a heading in it, has its target."""
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        place = document if not file else (document.parent / file).resolve()
+        if not place.exists() or (anchor and anchor not in anchors(place)):
+            broken.append(target)
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_files_that_are_named_exist(document: Path) -> None:
+    """A path of the source tree or the tests in back quotes is one that is there."""
+    named = set(
+        re.findall(r"`((?:src|tests|tools|benchmarks|requirements|docs)/[\w./-]+)`", document.read_text("utf-8"))
+    )
+
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/guides/first-steps.md"])
+def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python of a document, from top to bottom in one go, does what it says without an error."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mimir_vault.surroundings.default_state_folder", lambda: tmp_path / "state")
+    monkeypatch.setattr(mimir.Vault, "create", partial(mimir.Vault.create, profile="interactive"))
+    names: dict[str, Any] = {"chat": [("Ada", "The train is late again"), ("Bo", "Then take the bus")]}
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(encoding="utf-8"), re.DOTALL)
+
+    for block in blocks:
+        if "Vault.open" in block:
+            names["vault"].lock()
+        exec(compile(block, name, "exec"), names)
+
+    assert blocks
+
+
+def test_the_readme_names_targets_that_exist() -> None:
+    """Every `make TARGET` of a document is a target of the Makefile."""
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
+    named = {
+        target
+        for document in DOCUMENTS
+        for target in re.findall(r"(?m)(?:`|^)make ([a-z]+)\b", document.read_text(encoding="utf-8"))
+    }
+
+    assert {"demo", "test", "check"} <= named <= targets
+
+
+def test_the_glossary_has_the_words_of_the_public_names() -> None:
+    """Every class a user meets, but for the errors, has an entry."""
+    text = (ROOT / "docs" / "GLOSSARY.md").read_text(encoding="utf-8").lower()
+    words = {"Vault", "Memory", "Draft", "Node", "Link", "Receipt", "Hit", "Lane", "Context"}
+
+    assert words <= set(mimir.__all__)
+    assert sorted(word for word in words if f"**{word.lower()}**" not in text) == []
