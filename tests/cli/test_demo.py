@@ -60,6 +60,17 @@ def test_demo_may_be_kept(quick: Run, run: Run, tmp_path: Path, monkeypatch: pyt
     assert "hazelnuts" in again.out.lower()
 
 
+def test_demo_in_figures(quick: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --json the figures are one value."""
+    drafts, questions = demo.conversation()
+    monkeypatch.setattr(demo, "conversation", lambda: (drafts[:20], questions[: demo.ASKED]))
+
+    (value,) = quick("demo", "--json").values
+
+    assert (value["turns"], value["questions"], value["kept"], value["disk"]["found"]) == (20, demo.ASKED, None, 0)
+    assert 0 <= value["any@5"] <= value["any@10"] <= 1
+
+
 def test_questions_are_spread() -> None:
     """The questions asked come from the whole list."""
     _, questions = demo.conversation()

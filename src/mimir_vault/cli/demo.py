@@ -75,10 +75,24 @@ def demo(
             _ask(memory, _spread(questions, ASKED), output)
             shares = _judge(memory, questions, settings)
         look = look_at_disk(path, [draft.text for draft in drafts])
-        _tell(output, len(drafts), len(questions), took, shares, look)
         if keep:
             (folder / "passphrase").write_text(passphrase + "\n", encoding="utf-8")
             (folder / "passphrase").chmod(0o600)
+        if output.json:
+            kept = {"vault": str(path), "passphrase_file": str(folder / "passphrase")} if keep else None
+            any_at = {f"any@{depth}": share for depth, share in shares.items()}
+            output.value(
+                {
+                    "turns": len(drafts),
+                    "seconds": took,
+                    "questions": len(questions),
+                    **any_at,
+                    "disk": look,
+                    "kept": kept,
+                }
+            )
+            return
+        _tell(output, len(drafts), len(questions), shares, look)
         _say_next(output, path, folder / "passphrase" if keep else None)
     finally:
         if not keep:
@@ -154,13 +168,7 @@ def _is_gold(hit: Any, question: Question) -> bool:
     return hit.metadata.get("turn") in question.turns
 
 
-def _tell(
-    output: Output, turns: int, questions: int, took: float, shares: Mapping[int, float], look: Mapping[str, Any]
-) -> None:
-    if output.json:
-        any_at = {f"any@{depth}": share for depth, share in shares.items()}
-        output.value({"turns": turns, "seconds": took, "questions": questions, **any_at, "disk": look})
-        return
+def _tell(output: Output, turns: int, questions: int, shares: Mapping[int, float], look: Mapping[str, Any]) -> None:
     told = ", ".join(f"any@{depth} {share:.2f}" for depth, share in shares.items())
     output.line(f"Of all {questions} questions, the share with some evidence among the first hits: {told}.\n")
     output.line("On disk:")
@@ -176,8 +184,6 @@ def _tell(
 
 
 def _say_next(output: Output, path: Path, passphrase_file: Path | None) -> None:
-    if output.json:
-        return
     if passphrase_file is None:
         output.line("The demo's vault is gone again. Next, make your own:\n\n    mimir init")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -54,26 +54,28 @@ def forget(
         "where": where_of(where), "user": settings.user, "agent": settings.agent, "session": session
     }  # fmt: skip
     with opened_memory(settings, output) as memory:
-        if ids:
-            nodes = list({node.id: node for node in (found_node(memory, settings, one) for one in ids)}.values())
-            _preview(output, nodes, len(nodes))
-        else:
-            planned = memory.forget(dry_run=True, **restrictions)
-            _preview(output, [node for one in planned.ids[:LISTED_MAX] if (node := memory.get(one))], len(planned.ids))
-            nodes = []
-            if not planned.ids or dry_run:
-                _print_receipts(output, [planned])
-                return
-        if not dry_run and not _agreed(settings, len(nodes) or len(planned.ids)):
+        nodes, count = _planned(memory, settings, ids or [], restrictions)
+        _preview(output, nodes, count)
+        harmless = dry_run or not count
+        if not harmless and not _agreed(settings, count):
             output.done("nothing was forgotten")
             return
-        _print_receipts(output, _forget(memory, nodes, restrictions, dry_run))
+        if ids:
+            receipts = [memory.forget(node.id, dry_run=dry_run) for node in nodes]
+        else:
+            receipts = [memory.forget(dry_run=harmless, **restrictions)]
+    _print_receipts(output, receipts)
 
 
-def _forget(memory: Memory, nodes: Sequence[Node], restrictions: dict[str, Any], dry_run: bool) -> list[Receipt]:
-    if nodes:
-        return [memory.forget(node.id, dry_run=dry_run) for node in nodes]
-    return [memory.forget(**restrictions)]
+def _planned(
+    memory: Memory, settings: Settings, ids: Sequence[str], restrictions: Mapping[str, Any]
+) -> tuple[list[Node], int]:
+    """Return the nodes that would go, of a filter only the first, and how many they are in all."""
+    if ids:
+        nodes = list({node.id: node for node in (found_node(memory, settings, one) for one in ids)}.values())
+        return nodes, len(nodes)
+    planned = memory.forget(dry_run=True, **restrictions).ids
+    return [node for one in planned[:LISTED_MAX] if (node := memory.get(one)) is not None], len(planned)
 
 
 def _agreed(settings: Settings, count: int) -> bool:
