@@ -41,7 +41,7 @@ def python_files() -> list[Path]:
 def project_files() -> Iterator[tuple[str, str]]:
     """Yield (name, text) of every text file that belongs to the project."""
     folders = [ROOT / name for name in ("src", "tests", "tools", "benchmarks", "docs", "requirements", ".ci")]
-    paths = [path for folder in folders for path in sorted(folder.rglob("*"))] + sorted(ROOT.glob("*"))
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"))] + sorted(ROOT.glob("[!.]*"))
     for path in [*paths, ROOT / ".importlinter", ROOT / ".gitignore"]:
         built = "__pycache__" in path.parts or any(part.endswith(".egg-info") for part in path.parts)
         if path.is_file() and path.suffix in TEXT_FILES and not built and path != Path(__file__).resolve():
