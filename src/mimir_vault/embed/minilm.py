@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from mimir_vault.embed.bundle import Bundle, all_minilm_l6_v2
 from mimir_vault.embed.embedder import Vectors, list_of_texts
 from mimir_vault.embed.tokenizer import Tokenizer
 from mimir_vault.embed.windows import Window, cut
+from mimir_vault.offline_onnxruntime import onnxruntime
 
 BATCH_TOKENS = 512
 """Tokens, padding included, that are run at once: enough to fill a core, few enough for its cache (decision 0001)."""
@@ -133,7 +133,6 @@ def open_session(model: bytes) -> onnxruntime.InferenceSession:
 
     ONNX Runtime's own threads spin while they wait; on a shared machine that costs tens of milliseconds (0001).
     """
-    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1

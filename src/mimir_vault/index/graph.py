@@ -6,10 +6,13 @@ import struct
 from typing import Any
 
 import numpy as np
-import onnxruntime  # noqa: F401  (before usearch: the other way round, usearch 2.26 crashes the process)
 from numpy.typing import NDArray
+
+# isort: off
+import mimir_vault.offline_onnxruntime  # noqa: F401  (has to come before usearch, or the process crashes)
 from usearch.compiled import MetricKind, ScalarKind
 from usearch.index import Index
+# isort: on
 
 from mimir_vault.errors import FormatError
 
