@@ -1,1 +1,0 @@
-"""Keeping memories clean: duplicates, supersession and expiry."""
