@@ -21,9 +21,14 @@ def put(connection: apsw.Connection, newer: int, kind: int, target: bytes) -> No
         connection.execute("INSERT OR IGNORE INTO link VALUES (?, ?, ?, ?)", (newer, kind, target, older))
         if kind == SUPERSEDES and not older:
             for row in fetch(connection, "SELECT superseded FROM tombstone WHERE id = ?", (target,)):
-                further = {row[0][at : at + _ID_BYTES] for at in range(0, len(row[0]), _ID_BYTES)} - known
+                further = set(split(row[0])) - known
                 known |= further
                 targets.extend(sorted(further))
+
+
+def split(superseded: bytes) -> list[bytes]:
+    """Return the ids that are joined in the bytes of a tombstone."""
+    return [superseded[at : at + _ID_BYTES] for at in range(0, len(superseded), _ID_BYTES)]
 
 
 def erase(connection: apsw.Connection, seq: int, node_id: bytes) -> tuple[bytes, list[int]]:

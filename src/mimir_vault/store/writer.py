@@ -186,7 +186,7 @@ class Writer:
         for table in ("change", "sealed_vector", "node"):
             self.connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
         if state.ref is not None:
-            self._give_back(state.ref, seq, older)
+            self._give_back(state.ref, seq, superseded)
         self.connection.execute(
             "INSERT INTO tombstone VALUES (?, ?, ?, ?)", (sealed.id, self.generation, seq, superseded)
         )
@@ -194,12 +194,13 @@ class Writer:
         self.change.put(TOMBSTONE_TAG, nodes.tombstone_element(sealed.id, self.generation, superseded))
         return older
 
-    def _give_back(self, ref: tuple[str, ...], seq: int, older: Sequence[int]) -> None:
-        """Let a ref point at what its erased holder had superseded, as `derive` would have it."""
+    def _give_back(self, ref: tuple[str, ...], seq: int, superseded: bytes) -> None:
+        """Let a ref point at the newest of what its erased holder had superseded, as `derive` would have it."""
         path = ref_path(ref)
         self.connection.execute("DELETE FROM ref WHERE path = ? AND seq = ?", (path, seq))
         if self.connection.changes():
-            for stored in nodes.by_seq(self.connection, older).values():
+            older = nodes.seqs_of(self.connection, links.split(superseded)).values()
+            for _, stored in sorted(nodes.by_seq(self.connection, sorted(older)).items()):
                 if decode(State, self.sealer.open_state(stored.sealed)).ref == ref:
                     self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (path, stored.seq))
 
