@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    # ONNX Runtime 1.31 reports to its makers from the moment it is imported, unless this is set before.
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         from mimir_vault.cli.app import main as run
 
