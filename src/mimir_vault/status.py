@@ -56,7 +56,7 @@ def space_status(space: OpenSpace) -> SpaceStatus:
         sessions=int(sessions),
         live_bytes=space.store.fresh.live_bytes(),
         file_bytes=space.store.fresh.database.path.stat().st_size,
-        index="in memory: sketch" if many else "in memory: all vectors",
+        index="in memory, short codes" if many else "in memory, all vectors",
         model=held[0].name if held else "none yet",
         newest=from_micros(state.recorded) if state.recorded else None,
         generation=state.generation,

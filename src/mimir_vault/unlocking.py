@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mimir_vault.errors import LockedError, StorageError
+from mimir_vault.errors import LockedError
 
 PASSPHRASE_FILE, PASSPHRASE_COMMAND = "MIMIR_PASSPHRASE_FILE", "MIMIR_PASSPHRASE_COMMAND"
 PASSPHRASE_BYTES_MAX = 4_096
@@ -24,8 +24,7 @@ def find_passphrase(environment: Mapping[str, str], prompt: Prompt | None) -> by
     """Return the passphrase from the first way that there is; the caller wipes it.
 
     Raises:
-        LockedError: there is none; the sentence lists what was tried.
-        StorageError: the file cannot be read, or the command fails.
+        LockedError: there is none, the file cannot be read, or the command fails; the sentence says what was tried.
     """
     if path := environment.get(PASSPHRASE_FILE):
         return read_passphrase(Path(path))
@@ -44,7 +43,7 @@ def read_passphrase(path: Path) -> bytearray:
         with path.open("rb") as file:
             passphrase = bytearray(file.read(PASSPHRASE_BYTES_MAX + 1))
     except OSError as error:
-        raise StorageError(f"the passphrase file {path} cannot be read: {error.strerror}") from None
+        raise LockedError(f"the passphrase file {path} cannot be read: {error.strerror}") from None
     return _trimmed(passphrase, f"the passphrase file {path}")
 
 
@@ -54,9 +53,9 @@ def run_passphrase_command(command: str) -> bytearray:
         words = shlex.split(command)
         done = subprocess.run(words, stdout=subprocess.PIPE, stdin=None, timeout=COMMAND_SECONDS_MAX, check=False)
     except (OSError, ValueError, IndexError, subprocess.TimeoutExpired) as error:
-        raise StorageError(f"{PASSPHRASE_COMMAND} could not be run: {error}") from None
+        raise LockedError(f"{PASSPHRASE_COMMAND} could not be run: {error}") from None
     if done.returncode != 0:
-        raise StorageError(f"{PASSPHRASE_COMMAND} failed with exit code {done.returncode}")
+        raise LockedError(f"{PASSPHRASE_COMMAND} failed with exit code {done.returncode}")
     return _trimmed(bytearray(done.stdout), f"what {PASSPHRASE_COMMAND} printed")
 
 

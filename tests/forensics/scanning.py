@@ -122,13 +122,17 @@ def search(files: Files, what: str, forms: Iterable[tuple[str, bytes]]) -> list[
     sought = [(form, wanted) for form, wanted in forms]
     if short := [form for form, wanted in sought if len(wanted) < _WORD]:
         raise ValueError(f"too short to mean anything: {short}")
-    begins = np.array([int.from_bytes(wanted[:_WORD], "little") for _, wanted in sought], np.uint64)
+    by_begin: dict[bytes, list[tuple[str, bytes]]] = {}
+    for form, wanted in sought:
+        by_begin.setdefault(wanted[:_WORD], []).append((form, wanted))
+    begins = np.frombuffer(b"".join(by_begin), "<u8")
     pairs = np.zeros(1 << 16, np.bool_)
     pairs[begins & np.uint64(0xFFFF)] = True
     found = []
     for name, data in files.items():
         for offset in _likely(np.frombuffer(data, np.uint8), begins, pairs):
-            found += [Trace(what, form, name, offset) for form, wanted in sought if data.startswith(wanted, offset)]
+            likely = by_begin[data[offset : offset + _WORD]]
+            found += [Trace(what, form, name, offset) for form, wanted in likely if data.startswith(wanted, offset)]
     return found
 
 

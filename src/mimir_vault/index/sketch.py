@@ -6,13 +6,15 @@ import hashlib
 import struct
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mimir_vault.errors import FormatError
-from mimir_vault.index.graph import FREE_KEY, Graph, packed_vids
+
+if TYPE_CHECKING:
+    from mimir_vault.index.graph import Graph
 
 Vids = NDArray[np.int64]
 Seqs = NDArray[np.int64]
@@ -135,7 +137,7 @@ class Sketch:
             if self._count < self._graph_from:
                 return False
             if self._graph is None or self.removed_share > REMOVED_SHARE_MAX:
-                self._graph, self._in_graph, self._graph_removed = Graph(self.code_bytes), 0, 0
+                self._graph, self._in_graph, self._graph_removed = _new_graph(self.code_bytes), 0, 0
             first, last = self._in_graph, min(self._in_graph + portion, self._count)
             self._graph.add(self._vids[first:last], _codes_of(self._words[:, first:last]))
             self._in_graph = last
@@ -255,6 +257,8 @@ class Sketch:
         return _code_places(held, code_bytes, vids)
 
     def _take_graph(self, packed: bytes, vids: Vids, codes: NDArray[np.uint8]) -> None:
+        from mimir_vault.index.graph import FREE_KEY, Graph, packed_vids
+
         keys = packed_vids(packed)
         if keys is None:
             raise _refused()
@@ -306,6 +310,13 @@ class Sketch:
             for word in range(1, len(query)):
                 block += np.bitwise_count(self._words[word, start:end] ^ query[word])
         return distances
+
+
+def _new_graph(code_bytes: int) -> Graph:
+    """Make a graph; its library is loaded only here, for spaces so large are few and loading takes 0.2 s."""
+    from mimir_vault.index.graph import Graph
+
+    return Graph(code_bytes)
 
 
 def image_id(head: bytes | bytearray | memoryview) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import apsw
 
 from mimir_vault.errors import (
+    DiskFullError,
     LockedError,
     MimirError,
     NotFoundError,
@@ -59,6 +61,16 @@ def file_system_of(path: Path) -> str:
     return kind
 
 
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read; SQLite gives its companions the same permissions."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFullError(f"the disk is full: {path.name} could not be made; free some room") from error
+        raise ReadOnlyError(f"{path.name} could not be made in {path.parent}: {error.strerror}") from error
+
+
 class Database:
     """An open database file; each thread that uses it has a connection of its own.
 
@@ -94,6 +106,8 @@ class Database:
         if not create:
             self._check_start()
         self._create = create
+        if create:
+            _make_private(path)
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self._address = self._address_of(path)
         self.connection()
@@ -155,7 +169,7 @@ class Database:
         flags = apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE
         if self._create:
             flags |= apsw.SQLITE_OPEN_CREATE
-        with translated(self.name):
+        with translated(self.name, self.path.parent):
             connection = apsw.Connection(self._address, flags | apsw.SQLITE_OPEN_URI)
             try:
                 self._cipher.unlock(connection)
@@ -224,7 +238,7 @@ class Database:
         except apsw.Error as error:
             if isinstance(error, apsw.IOError):
                 self._refusal = StorageError(f"{self.name} had an I/O error ({error}); open the vault again")
-            raise translate(error, self.name) from error
+            raise translate(error, self.name, self.path.parent) from error
 
     def distrust(self) -> None:
         """Let nothing more be read or written through this handle: what it holds is not what was written."""
@@ -250,7 +264,7 @@ class Database:
         except (apsw.BusyError, apsw.LockedError):
             return False
         except apsw.Error as error:
-            raise translate(error, self.name) from error
+            raise translate(error, self.name, self.path.parent) from error
         finally:
             connection.set_busy_timeout(self._busy_ms)
         return mode != apsw.SQLITE_CHECKPOINT_TRUNCATE or self.wal_bytes() == 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import apsw
 
@@ -16,12 +18,15 @@ from mimir_vault.errors import (
     VaultBusyError,
 )
 
+ROOM_BYTES_MIN = 1 << 20
+"""With less room than this, an I/O error is taken for a full disk: SQLite does not always tell the two apart."""
 
-def translate(error: apsw.Error, name: str) -> MimirError:
-    """Return Mimir's error for SQLite's; `name` is the database as a person knows it."""
+
+def translate(error: apsw.Error, name: str, folder: Path | None = None) -> MimirError:
+    """Return Mimir's error for SQLite's; `name` is the database as a person knows it, `folder` where it lies."""
     if isinstance(error, (apsw.BusyError, apsw.LockedError)):
         return VaultBusyError(f"another process holds {name}; try again in a moment")
-    if isinstance(error, apsw.FullError):
+    if isinstance(error, apsw.FullError) or (isinstance(error, apsw.IOError) and _is_full(folder)):
         return DiskFullError("the disk is full; free some room and try again, nothing that was stored is lost")
     if isinstance(error, (apsw.NotADBError, apsw.CorruptError)):
         return TamperedError(f"{name} was changed by something other than Mimir; restore a backup")
@@ -34,10 +39,17 @@ def translate(error: apsw.Error, name: str) -> MimirError:
     return StorageError(f"{name} could not be read or written: {error}")
 
 
+def _is_full(folder: Path | None) -> bool:
+    try:
+        return folder is not None and shutil.disk_usage(folder).free < ROOM_BYTES_MIN
+    except OSError:
+        return False
+
+
 @contextmanager
-def translated(name: str) -> Iterator[None]:
+def translated(name: str, folder: Path | None = None) -> Iterator[None]:
     """Turn SQLite's errors inside the block into Mimir's."""
     try:
         yield
     except apsw.Error as error:
-        raise translate(error, name) from error
+        raise translate(error, name, folder) from error

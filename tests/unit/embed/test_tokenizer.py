@@ -7,7 +7,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mimir_vault.embed.tokenizer import PIECE, SPECIAL_TOKENS, Tokenizer
+from mimir_vault.embed.tokenizer import PIECE, SLICE, SPECIAL_TOKENS, Tokenizer
 
 
 def test_texts_are_cut_at_the_longest_input_and_keep_their_end_token(tokenizer: Tokenizer) -> None:
@@ -17,6 +17,17 @@ def test_texts_are_cut_at_the_longest_input_and_keep_their_end_token(tokenizer: 
     assert len(short) == 4
     assert len(long) == 256
     assert (long[0], long[-1]) == (short[0], short[-1]) == (101, 102)
+
+
+def test_more_texts_than_are_encoded_at_once_keep_their_order(tokenizer: Tokenizer) -> None:
+    """Every text has its ids at its place, across the slices of encoding."""
+    texts = [f"word {number}" for number in range(SLICE + 3)]
+
+    ids = tokenizer.encode(texts)
+
+    assert len(ids) == len(texts)
+    assert ids[-1] == tokenizer.encode(texts[-1:])[0]
+    assert ids[SLICE] != ids[SLICE - 1]
 
 
 def test_counting_cuts_nothing(tokenizer: Tokenizer) -> None:

@@ -163,12 +163,21 @@ def test_a_reader_inside_a_write_sees_what_was_written(seeds: Seeds) -> None:
 def test_a_write_that_raises_leaves_nothing(seeds: Seeds) -> None:
     """Whatever the block raises comes out, and all it wrote is rolled back, SQLite's own errors included."""
     database = made(seeds)
-    with pytest.raises(KeyboardInterrupt), database.write() as connection:
-        connection.execute("INSERT INTO number VALUES (1, NULL)")
-        raise KeyboardInterrupt
-    with pytest.raises(StorageError, match="the test database could not be read or written"), database.write() as one:
-        one.execute("INSERT INTO number VALUES (2, NULL)")
-        one.execute("INSERT INTO nowhere VALUES (1)")
+
+    def interrupted() -> None:
+        with database.write() as connection:
+            connection.execute("INSERT INTO number VALUES (1, NULL)")
+            raise KeyboardInterrupt
+
+    def mistaken() -> None:
+        with database.write() as connection:
+            connection.execute("INSERT INTO number VALUES (2, NULL)")
+            connection.execute("INSERT INTO nowhere VALUES (1)")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pytest.raises(StorageError, match="the test database could not be read or written"):
+        mistaken()
     assert numbers(database) == []
     put(database, 3)
     assert numbers(database) == [3]
@@ -220,7 +229,7 @@ def test_an_io_error_poisons_the_handle(seeds: Seeds) -> None:
     with pytest.raises(StorageError, match="check the disk"), database.write():
         raise apsw.IOError("disk I/O error")
     for verb in (database.connection, lambda: numbers(database), lambda: put(database, 2), database.checkpoint):
-        with pytest.raises(StorageError, match="had an I/O error .*; open the vault again"):
+        with pytest.raises(StorageError, match=r"had an I/O error .*; open the vault again"):
             verb()
     database.close()
     assert numbers(seeds.database()) == [1]

@@ -16,30 +16,33 @@ from mimir_vault.store.freshness import MODULUS, Change, Freshness
 from .conftest import PlainDigester, plain_space
 
 SMALL = st.integers(0, 3)
+
+
+def statement(sql: str) -> st.SearchStrategy[tuple[str, tuple[int, ...]]]:
+    """Return an SQL statement with a small number for every question mark."""
+    return st.tuples(st.just(sql), st.tuples(*[SMALL] * sql.count("?")))
+
+
 STATEMENTS = st.one_of(
-    st.tuples(st.just("INSERT OR REPLACE INTO name (code, text, uses) VALUES (?, ?, ?)"), st.tuples(SMALL, SMALL, SMALL)),
-    st.tuples(st.just("INSERT OR IGNORE INTO name (code, text, uses) VALUES (?, ?, ?)"), st.tuples(SMALL, SMALL, SMALL)),
-    st.tuples(
-        st.just("INSERT INTO name (code, text, uses) VALUES (?, ?, ?)"
-                " ON CONFLICT DO UPDATE SET uses = uses + excluded.uses"),
-        st.tuples(SMALL, SMALL, SMALL),
-    ),
-    st.tuples(st.just("UPDATE name SET uses = uses + 1 WHERE uses > ?"), st.tuples(SMALL)),
-    st.tuples(st.just("UPDATE OR IGNORE name SET code = code + 1 WHERE code = ?"), st.tuples(SMALL)),
-    st.tuples(st.just("DELETE FROM name WHERE uses = ?"), st.tuples(SMALL)),
-    st.tuples(st.just("DELETE FROM name"), st.just(())),
-    st.tuples(st.just("INSERT OR REPLACE INTO attribute VALUES (?, CAST(? AS BLOB), ?)"), st.tuples(SMALL, SMALL, SMALL)),
-    st.tuples(st.just("INSERT OR REPLACE INTO ref VALUES (CAST(? AS BLOB), ?)"), st.tuples(SMALL, SMALL)),
-    st.tuples(st.just("UPDATE OR REPLACE ref SET path = CAST(? AS BLOB)"), st.tuples(SMALL)),
-    st.tuples(st.just("DELETE FROM attribute WHERE path = ? OR seq = ?"), st.tuples(SMALL, SMALL)),
-    st.tuples(st.just("DELETE FROM ref"), st.just(())),
-    st.tuples(st.just("INSERT OR REPLACE INTO posting VALUES (?, ?, zeroblob(5000))"), st.tuples(SMALL, SMALL)),
-    st.tuples(st.just("UPDATE posting SET data = data || x'01' WHERE term = ?"), st.tuples(SMALL)),
-    st.tuples(st.just("INSERT INTO setting VALUES ('a', CAST(? AS BLOB)) ON CONFLICT DO NOTHING"), st.tuples(SMALL)),
-)  # fmt: skip
+    statement("INSERT OR REPLACE INTO name (code, text, uses) VALUES (?, ?, ?)"),
+    statement("INSERT OR IGNORE INTO name (code, text, uses) VALUES (?, ?, ?)"),
+    statement("INSERT INTO name (code, text, uses) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET uses = uses + 1"),
+    statement("UPDATE name SET uses = uses + 1 WHERE uses > ?"),
+    statement("UPDATE OR IGNORE name SET code = code + 1 WHERE code = ?"),
+    statement("DELETE FROM name WHERE uses = ?"),
+    statement("DELETE FROM name"),
+    statement("INSERT OR REPLACE INTO attribute VALUES (?, CAST(? AS BLOB), ?)"),
+    statement("DELETE FROM attribute WHERE path = ? OR seq = ?"),
+    statement("INSERT OR REPLACE INTO ref VALUES (CAST(? AS BLOB), ?)"),
+    statement("UPDATE OR REPLACE ref SET path = CAST(? AS BLOB)"),
+    statement("DELETE FROM ref"),
+    statement("INSERT OR REPLACE INTO posting VALUES (?, ?, zeroblob(5000))"),
+    statement("UPDATE posting SET data = CAST(data || x'01' AS BLOB) WHERE term = ?"),
+    statement("INSERT INTO setting VALUES ('a', CAST(? AS BLOB)) ON CONFLICT DO NOTHING"),
+)
 
 
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.lists(STATEMENTS | st.binary(min_size=1, max_size=2), max_size=4), max_size=6), st.data())
 def test_after_any_operations_digests_and_chain_are_those_reckoned_afresh(
     transactions: list[list[Any]], data: st.DataObject
@@ -98,9 +101,17 @@ def test_a_new_database_stands_at_generation_0(plain: apsw.Connection) -> None:
 
 def test_a_change_that_raises_writes_no_generation(plain: apsw.Connection) -> None:
     """The caller rolls back; rows changed afterwards are not followed any more."""
-    with pytest.raises(KeyError), freshness.changing(plain, PlainDigester()) as change:
-        plain.execute("INSERT INTO name (text, uses) VALUES ('a', 0)")
-        raise KeyError
+    changes: list[Change] = []
+
+    def failing() -> None:
+        with freshness.changing(plain, PlainDigester()) as change:
+            changes.append(change)
+            plain.execute("INSERT INTO name (text, uses) VALUES ('a', 0)")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        failing()
+    (change,) = changes
     followed = change.rows_digest
     plain.execute("INSERT INTO name (text, uses) VALUES ('b', 0)")
     assert change.rows_digest == followed != 0
@@ -152,7 +163,7 @@ def test_a_chain_with_a_gap_or_another_end_is_refused(damage: str, plain: apsw.C
     committed(plain, 5)
     freshness.check_chain(plain)
     plain.execute(damage)
-    with pytest.raises(TamperedError, match="the chain of generations .*; restore a backup"):
+    with pytest.raises(TamperedError, match=r"the chain of generations .*; restore a backup"):
         freshness.check_chain(plain)
 
 
@@ -199,3 +210,21 @@ def test_a_change_counts_elements_in_and_out(plain: apsw.Connection) -> None:
     state = freshness.read(plain)
     assert state.count == 0
     assert state.digest == PlainDigester().digest_element(b"b", b"2")
+
+
+def test_the_moment_of_the_last_check_is_kept(plain: apsw.Connection) -> None:
+    """0 where there was none yet."""
+    assert freshness.last_check(plain) == 0
+    freshness.note_check(plain, 1 << 50)
+    freshness.note_check(plain, 5)
+    assert freshness.last_check(plain) == 5
+
+
+def test_erased_rows_are_gathered_where_they_are_asked_for(plain: apsw.Connection) -> None:
+    """Pieces of every column of every deleted row; rows that were only changed are not erased."""
+    plain.execute("INSERT INTO name (text, uses) VALUES ('window', 1), ('seat', 1)")
+    with freshness.changing(plain, PlainDigester()) as change:
+        change.erased = set()
+        plain.execute("UPDATE name SET uses = 2")
+        plain.execute("DELETE FROM name WHERE text = 'seat'")
+        assert change.erased == {b"seat"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 
 import apsw
 import pytest
@@ -38,7 +39,7 @@ def test_at_their_borders_classes_change(floor: int) -> None:
     """A class holds its own size; one byte more is the next class; classes are whole pages."""
     every = classes(floor)
     assert every[0] == floor
-    for this, following in zip(every, every[1:], strict=False):
+    for this, following in pairwise(every):
         assert size_class(this, floor) == this
         assert size_class(this + 1, floor) == following
         assert this % PAGE == 0
@@ -74,7 +75,7 @@ def test_a_new_file_is_filled_to_its_floor_exactly(floor: int, plain: apsw.Conne
 def test_growth_goes_in_steps_and_never_past_the_class(step: int, plain: apsw.Connection) -> None:
     """Each call adds at most its step; the last one stops at the class to the page."""
     counts = filled(plain, MIB, step)
-    assert all(after - before <= step for before, after in zip(counts, counts[1:], strict=False))
+    assert all(after - before <= step for before, after in pairwise(counts))
     assert counts == sorted(counts)
     assert counts[-1] == MIB // PAGE
 
@@ -130,6 +131,14 @@ def test_more_than_the_reserve_in_one_transaction_grows_by_as_much(plain: apsw.C
         grow(plain, MIB, STEP, 2_000)
     assert sum(pages(plain)[1:]) >= 2_000 - 16
     assert int(plain.pragma("page_count")) * PAGE in classes(MIB)
+
+
+def test_growth_gives_up_where_nothing_fits(plain: apsw.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no row can be added and none widened, the file stays as it is and says what is missing."""
+    monkeypatch.setattr(padding, "_add", lambda *_: False)
+    before = pages(plain)
+    assert grow(plain, MIB, STEP) == MIB // PAGE - before[0]
+    assert pages(plain) == before
 
 
 def test_padding_turns_into_free_pages(plain: apsw.Connection) -> None:
