@@ -24,6 +24,8 @@ PLANTED = {
     "crypto knows storage": ("crypto/wrap.py", "from mimir_vault.store import database"),
     "crypto and model are strangers": ("crypto/keys.py", "from mimir_vault.model import clock"),
     "keys need a large library": ("keyslots/slot.py", "import numpy"),
+    "ONNX Runtime is imported past the place that silences it": ("embed/minilm.py", "import onnxruntime"),
+    "a joining module cuts tokens": ("findable.py", "import tokenizers"),
     "a value knows the memory": ("model/hit.py", "from mimir_vault import memory"),
     "the core knows a room": ("memory.py", "from mimir_vault.cli import output"),
     "the core prints": ("status.py", "import rich"),
