@@ -1,0 +1,343 @@
+"""A vault against a plain dictionary: whatever is remembered, superseded, forgotten and rebuilt, both agree."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from mimir_vault.errors import ExistsError, NotFoundError
+from mimir_vault.memory import Memory
+from mimir_vault.model.draft import Draft
+from mimir_vault.model.filter import Scope, matches, parse_filter
+from mimir_vault.model.node import Node
+from mimir_vault.vault import Vault
+from stand_ins import HashEmbedder, SteppingClock
+
+START = datetime(2026, 5, 1, tzinfo=UTC)
+PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
+SPACES = ("main", "work", "home")
+USERS = st.sampled_from([None, "ada", "bo"])
+SESSIONS = st.sampled_from([None, "s1", "s2"])
+TAGS = st.sampled_from([(), ("a",), ("a", "b")])
+METADATA = st.sampled_from([{}, {"n": 1}, {"n": 2, "city": "Turin"}, {"deep": {"n": [1, 2]}}])
+MOMENTS = st.none() | st.integers(-3, 3).map(lambda days: START + timedelta(days))
+EXPIRIES = st.sampled_from([None, None, None, FUTURE, PAST])
+REFS = st.sampled_from([None, None, ("r",), ("r", "x")])
+WHERES = st.sampled_from([
+    None, {"user": "ada"}, {"user": None}, {"tags": "a"}, {"tags": {"contains": ["a", "b"]}}, {"metadata.n": 1},
+    {"metadata.n": {"gte": 2}}, {"metadata.deep.n": {"contains": 2}}, {"metadata.city": {"exists": True}},
+    {"not": {"user": "ada"}}, {"or": [{"tags": "b"}, {"metadata.n": 1}]}, {"session": {"in": ["s1", "s2"]}},
+    {"at": {"gte": START}}, {"text": {"contains": "unique1"}}, {"user": "ada", "metadata.n": {"ne": 1}},
+])  # fmt: skip
+
+
+@dataclass
+class Known:
+    """A node as the dictionary knows it: its value, its word, and the nodes it superseded (ids, erased ones too)."""
+
+    node: Node
+    word: str
+    superseded: set[str] = field(default_factory=set)
+
+
+class Space:
+    """A space as a plain dictionary."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Known] = {}
+        self.ways: dict[str, set[str]] = {}
+
+    def add(self, known: Known) -> None:
+        """Take in a node."""
+        self.nodes[known.node.id] = known
+        self.ways[known.node.id] = known.superseded
+
+    def holder(self, ref: tuple[str, ...] | None) -> str | None:
+        """Return the id of the newest node of a ref."""
+        found = [one for one, known in self.nodes.items() if ref is not None and known.node.ref == ref]
+        return found[-1] if found else None
+
+    def older(self, node_id: str) -> set[str]:
+        """Return all that a node replaces, through others, erased or not."""
+        edge, found = set(self.ways[node_id]), set()
+        while edge:
+            one = edge.pop()
+            if one not in found:
+                found.add(one)
+                edge |= self.ways[one]
+        return found
+
+    def current(self) -> list[Known]:
+        """Return what is not expired, oldest first."""
+        return [known for known in self.nodes.values() if known.node.expires_at != PAST]
+
+    def visible(self, as_of: datetime | None = None, known_at: datetime | None = None) -> set[str]:
+        """Return what a recall may give: current, there at that moment, and replaced by nothing that is."""
+        there = [
+            known.node.id
+            for known in self.current()
+            if (as_of is None or known.node.at <= as_of) and (known_at is None or known.node.recorded_at <= known_at)
+        ]
+        return set(there).difference(*(self.older(one) for one in there))
+
+    def versions(self, node_id: str) -> list[str]:
+        """Return the ids of all versions of a node, newest first."""
+        found = {node_id}
+        while True:
+            more = {one for one in self.nodes if one in found or found & (self.older(one) | {one})}
+            more |= {one for other in found for one in self.older(other) if one in self.nodes}
+            if more <= found:
+                return [one for one in reversed(self.nodes) if one in found]
+            found |= more
+
+
+class VaultAgainstDictionaries(RuleBasedStateMachine):
+    """One vault, up to three spaces, a second handle that only reads, and dictionaries that should say the same."""
+
+    @initialize()
+    def begin(self) -> None:
+        """Create the vault, and open it a second time as another process would."""
+        self.folder = Path(tempfile.mkdtemp(prefix="mimir-test-"))
+        self.around: dict[str, Any] = {
+            "raw_key": bytes(32), "embedder": HashEmbedder(16), "clock": SteppingClock(),
+            "state_folder": self.folder / "state",
+        }  # fmt: skip
+        self.vault = Vault.create(self.folder / "vault", recovery=False, size_floor=1 << 20, **self.around)
+        self.reader = Vault.open(self.folder / "vault", **self.around)
+        self.model: dict[str, Space] = {"main": Space()}
+        self.words = 0
+
+    # -- what the rules share -------------------------------------------------------------------------------------
+
+    def space(self, data: st.DataObject) -> tuple[Memory, Space]:
+        """Choose a space; return it and its dictionary."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        return self.vault.space(name), self.model[name]
+
+    def chosen(self, data: st.DataObject) -> tuple[Memory, Space, Known]:
+        """Choose a space and a node of it that is not expired (there may be none: then a new one)."""
+        memory, space = self.space(data)
+        if not space.current():
+            self.store(memory, space, [self.draft(data, expires=None)])
+        return memory, space, data.draw(st.sampled_from(space.current()))
+
+    def draft(self, data: st.DataObject, expires: datetime | None) -> Draft:
+        """Make up a draft with a word of its own."""
+        self.words += 1
+        return Draft(
+            f"said unique{self.words} about seats", speaker=data.draw(USERS), user=data.draw(USERS),
+            session=data.draw(SESSIONS), tags=data.draw(TAGS), metadata=data.draw(METADATA), at=data.draw(MOMENTS),
+            ref=data.draw(REFS), expires_at=expires, pinned=data.draw(st.booleans()),
+        )  # fmt: skip
+
+    def store(self, memory: Memory, space: Space, drafts: list[Draft]) -> None:
+        """Remember drafts and check that each came back as it was given."""
+        nodes = memory.remember_many(drafts) if len(drafts) > 1 else [self.remember(memory, drafts[0])]
+        for draft, node in zip(drafts, nodes, strict=True):
+            holder = space.holder(draft.ref)
+            self.take_in(space, node, draft, {holder} if holder is not None else set())
+
+    @staticmethod
+    def remember(memory: Memory, draft: Draft) -> Node:
+        """Remember one draft by keywords."""
+        fields = {name: getattr(draft, name) for name in Draft.__dataclass_fields__ if name not in ("text", "_")}
+        return memory.remember(draft.text, **fields)
+
+    @staticmethod
+    def take_in(space: Space, node: Node, draft: Draft, superseded: set[str]) -> None:
+        """Compare a new node with its draft and put it into the dictionary."""
+        told = ("text", "speaker", "user", "session", "tags", "metadata", "ref", "expires_at", "pinned")
+        assert {name: getattr(node, name) for name in told} == {name: getattr(draft, name) for name in told}
+        assert node.at == (draft.at if draft.at is not None else node.recorded_at)
+        assert {link.target for link in node.links if link.kind == "supersedes"} == superseded
+        newest = max((known.node.recorded_at for known in space.nodes.values()), default=PAST)
+        assert node.recorded_at > newest
+        space.add(Known(node, draft.text.split()[1], superseded))
+
+    # -- writing --------------------------------------------------------------------------------------------------
+
+    @rule(data=st.data(), expires=EXPIRIES)
+    def remember_one(self, data: st.DataObject, expires: datetime | None) -> None:
+        """Remember a node."""
+        self.store(*self.space(data), [self.draft(data, expires)])
+
+    @rule(data=st.data(), count=st.integers(2, 4))
+    def remember_some(self, data: st.DataObject, count: int) -> None:
+        """Remember several at once."""
+        self.store(*self.space(data), [self.draft(data, None) for _ in range(count)])
+
+    @rule(data=st.data())
+    def supersede(self, data: st.DataObject) -> None:
+        """Supersede a node with a new text; all else is carried over. The holder of its ref goes with it."""
+        memory, space, old = self.chosen(data)
+        self.words += 1
+        text = f"said unique{self.words} instead"
+        node = memory.supersede(old.node.id, text)
+        superseded = {old.node.id} if old.node.ref is None else {space.holder(old.node.ref) or ""}
+        same = replace(old.node, text=text)
+        fields = {
+            name: getattr(same, name) for name in Draft.__dataclass_fields__ if name not in ("_", "index", "links")
+        }
+        self.take_in(space, node, Draft(**{**fields, "at": None}), superseded)
+
+    @rule(data=st.data())
+    def forget_one(self, data: st.DataObject) -> None:
+        """Forget a node by its id; the receipt names what is visible again."""
+        memory, space, known = self.chosen(data)
+        self.forgotten(memory, space, [known.node.id], memory.forget(known.node.id))
+
+    @rule(data=st.data(), where=WHERES, user=USERS)
+    def forget_some(self, data: st.DataObject, where: Any, user: str | None) -> None:
+        """Forget by a filter, expired nodes included; a dry run before says the same and does nothing."""
+        memory, space = self.space(data)
+        if where is None and user is None:
+            return
+        filter_ = parse_filter(where, Scope(user=user))
+        ids = [one for one, known in space.nodes.items() if matches(filter_, known.node)]
+        assert list(memory.forget(where=where, user=user, dry_run=True).ids) == ids
+        self.forgotten(memory, space, ids, memory.forget(where=where, user=user))
+
+    @staticmethod
+    def forgotten(memory: Memory, space: Space, ids: list[str], receipt: Any) -> None:
+        """Take nodes out of the dictionary and compare the receipt."""
+        assert list(receipt.ids) == ids
+        assert receipt.on_disk == "erased"
+        for one in ids:
+            del space.nodes[one]
+            assert memory.get(one) is None
+
+    # -- spaces ---------------------------------------------------------------------------------------------------
+
+    @rule(name=st.sampled_from(SPACES))
+    def create_space(self, name: str) -> None:
+        """Create a space, unless its name is taken."""
+        try:
+            self.vault.create_space(name)
+        except ExistsError:
+            assert name in self.model
+        else:
+            assert name not in self.model
+            self.model[name] = Space()
+
+    @rule(old=st.sampled_from(SPACES), new=st.sampled_from(SPACES))
+    def rename_space(self, old: str, new: str) -> None:
+        """Rename a space, unless there is none or the name is taken."""
+        try:
+            self.vault.rename_space(old, new)
+        except NotFoundError:
+            assert old not in self.model
+        except ExistsError:
+            assert new in self.model
+        else:
+            self.model[new] = self.model.pop(old)
+
+    @precondition(lambda self: len(self.model) > 1)
+    @rule(data=st.data())
+    def erase_space(self, data: st.DataObject) -> None:
+        """Erase a space; its file is gone."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        self.vault.erase_space(name)
+        del self.model[name]
+        assert len(list((self.folder / "vault" / "spaces").glob("*.db"))) == len(self.model)
+
+    @rule()
+    def reopen(self) -> None:
+        """Lock the vault and open it again."""
+        self.vault.lock()
+        self.vault = Vault.open(self.folder / "vault", **self.around)
+
+    @rule(data=st.data())
+    def rebuild(self, data: st.DataObject) -> None:
+        """Make all derived data of a space again."""
+        memory, space = self.space(data)
+        assert memory.rebuild() == len(space.nodes)
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    @rule(data=st.data(), mine=st.booleans())
+    def recall_a_word(self, data: st.DataObject, mine: bool) -> None:
+        """A word of its own finds its node, in either handle, if and only if it is visible."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        memory, space = (self.vault if mine else self.reader).space(name), self.model[name]
+        if space.nodes:
+            known = data.draw(st.sampled_from(list(space.nodes.values())))
+            hits = memory.recall(known.word, lanes=("lexical",), k=50)
+            assert (known.node.id in [hit.id for hit in hits]) == (known.node.id in space.visible())
+
+    @rule(data=st.data(), mine=st.booleans(), where=WHERES, as_of=MOMENTS, back=st.none() | st.integers(0, 20))
+    def recall_all(self, data: st.DataObject, mine: bool, where: Any, as_of: datetime | None, back: int | None) -> None:
+        """A word that all share finds exactly what is visible at that moment and passes the filter."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        memory, space = (self.vault if mine else self.reader).space(name), self.model[name]
+        moments = [known.node.recorded_at for known in space.nodes.values()]
+        known_at = moments[-1 - back] if back is not None and back < len(moments) else None
+        hits = memory.recall("said", lanes=("lexical",), k=1_000, where=where, as_of=as_of, known_at=known_at)
+        filter_ = parse_filter(where)
+        expected = {one for one in space.visible(as_of, known_at) if matches(filter_, space.nodes[one].node)}
+        assert {hit.id for hit in hits} == expected
+        assert all(hits[place].score >= hits[place + 1].score for place in range(len(hits) - 1))
+
+    @rule(data=st.data(), mine=st.booleans(), where=WHERES, user=USERS, limit=st.none() | st.integers(1, 5))
+    def list_nodes(self, data: st.DataObject, mine: bool, where: Any, user: str | None, limit: int | None) -> None:
+        """Nodes and their number are those that pass the filter, in order; paging goes on behind a node."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        memory, space = (self.vault if mine else self.reader).space(name), self.model[name]
+        filter_ = parse_filter(where, Scope(user=user))
+        expected = [known.node.id for known in space.current() if matches(filter_, known.node)]
+        assert memory.count(where, user=user) == len(expected)
+        assert [node.id for node in memory.nodes(where, user=user, limit=limit)] == expected[:limit]
+        assert [node.id for node in memory.nodes(where, user=user, order="newest")] == expected[::-1]
+        if expected:
+            after = data.draw(st.integers(0, len(expected) - 1))
+            rest = [node.id for node in memory.nodes(where, user=user, after=expected[after])]
+            assert rest == expected[after + 1 :]
+
+    @rule(data=st.data())
+    def read_one(self, data: st.DataObject) -> None:
+        """A node comes back whole by its id, its first digits and its ref, with its versions."""
+        memory, space, known = self.chosen(data)
+        found = memory.get(known.node.id[:12])
+        assert found is not None
+        assert replace(found, superseded_by=None) == replace(known.node, superseded_by=None)
+        assert [node.id for node in memory.history(known.node.id)] == space.versions(known.node.id)
+        if known.node.ref is not None:
+            holder = space.holder(known.node.ref)
+            by_ref = memory.get(ref=known.node.ref)
+            assert (by_ref.id if by_ref else None) == (
+                holder if holder and space.nodes[holder].node.expires_at != PAST else None
+            )
+
+    @invariant()
+    def the_spaces_are_those(self) -> None:
+        """Both handles name the same spaces."""
+        assert {info.name for info in self.vault.spaces()} == set(self.model)
+        assert {info.name for info in self.reader.spaces()} == set(self.model)
+
+    def teardown(self) -> None:
+        """In the end everything verifies, and after locking there are only files of whole size classes."""
+        if not hasattr(self, "vault"):
+            return
+        try:
+            self.reader.lock()
+            assert self.vault.verify(full=True) == []
+            self.vault.lock()
+            files = list((self.folder / "vault").rglob("*.db*"))
+            assert len(files) == len(self.model) + 1
+            assert {path.stat().st_size for path in files} <= {1 << 20, 3 << 19, 2 << 20, 3 << 20}
+        finally:
+            self.vault.lock()
+            shutil.rmtree(self.folder)
+
+
+TestVault = VaultAgainstDictionaries.TestCase
+TestVault.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, derandomize=True, print_blob=False
+)
