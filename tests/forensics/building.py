@@ -17,8 +17,10 @@ import pytest
 
 from forensics.invented import Inventor, texts_of
 from mimir_vault.crypto.secret import SecretBytes
+from mimir_vault.index.quantise import from_rows
 from mimir_vault.memory import Memory
 from mimir_vault.model.draft import Draft
+from mimir_vault.store import vectors
 from mimir_vault.vault import Vault
 
 KEY_SHOWN = 32
@@ -90,12 +92,15 @@ def make_sketch(memory: Memory) -> None:
     assert memory._space.index.dense.sketch is not None
 
 
-def codes_of(memory: Memory, vectors: np.ndarray[Any, np.dtype[np.float32]]) -> list[bytes]:
-    """Return the 1-bit codes that the sketch of a space holds for unit vectors (n, d)."""
+def codes_of(memory: Memory) -> list[bytes]:
+    """Return the 1-bit code of every vector that a space with a sketch holds, in the order of the nodes."""
     dense = memory._space.index.dense
     assert dense is not None
     assert dense.frozen is not None
-    return [code.tobytes() for code in dense.frozen.codes(vectors)]
+    with memory._space.store.read() as connection:
+        held = vectors.after(connection, dense.model.code, 0)
+    assert (held.seqs[1:] > held.seqs[:-1]).all()
+    return [code.tobytes() for code in dense.frozen.codes(from_rows(held.data))]
 
 
 @dataclass(slots=True)

@@ -163,18 +163,23 @@ class Columns:
         return mask
 
     def superseded(self, current: Mask) -> Mask:
-        """Return which nodes one of the `current` nodes supersedes, bool (rows,).
+        """Return which nodes one of the `current` nodes supersedes, bool (rows,), at first hand or along a chain.
 
-        A newer node that is hidden, expired or not yet there at that moment supersedes nothing.
+        A newer node that is hidden, expired or not yet there at that moment supersedes nothing by itself; what
+        supersedes it in turn reaches through it.
         """
         mask = np.zeros(self._count, np.bool_)
-        if len(self._newer_seqs):
-            if self._pair_rows is None:
-                self._pair_rows = (self.rows(self._newer_seqs), self.rows(self._older_seqs))
-            newer, older = self._pair_rows
-            counts = (newer >= 0) & (older >= 0)
-            counts[counts] = current[newer[counts]]
-            mask[older[counts]] = True
+        if not len(self._newer_seqs):
+            return mask
+        if self._pair_rows is None:
+            self._pair_rows = (self.rows(self._newer_seqs), self.rows(self._older_seqs))
+        newer, older = self._pair_rows
+        known = (newer >= 0) & (older >= 0)
+        newer, older = newer[known], older[known]
+        reached = older[current[newer]]
+        while not mask[reached].all():
+            mask[reached] = True
+            reached = older[mask[newer]]
         return mask
 
     def visible(
