@@ -16,7 +16,7 @@ PROBE_SENTENCE = "Ada keeps the seat by the window, and the night train leaves f
 """A space keeps this sentence's vector, so that an embedder is known by what it does and not by its name."""
 
 PROBE_COSINE = 0.995
-"""Probes of one model stay above this; 0.9978 was the least seen between two versions of the runtime (decision 0001)."""
+"""Probes of one model stay above this; 0.9978 was the least seen between versions of the runtime (decision 0001)."""
 
 MAX_DIMENSION = 65_536
 """More dimensions than any model has; a larger number is a slip."""
