@@ -40,11 +40,13 @@ format: $(DEV_READY) ## Format the code and mend what the linter can.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(RUN_READY) ## Measure: make bench DATA=folder of judged data.
+bench: $(RUN_READY) ## Measure: make bench DATA=folder of judged data and dialogues.
 	@if [ -z "$(DATA)" ]; then \
-	  echo "Nothing is measured without data: make bench DATA=FOLDER (see benchmarks/retrieval.py for its form)."; \
+	  echo "Nothing is measured without data: make bench DATA=FOLDER (the scripts in benchmarks/ say what it holds)."; \
 	else \
-	  for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python $$script "$(DATA)" || exit 1; done; \
+	  $(BIN)/python benchmarks/embedding.py "$(DATA)" && \
+	  $(BIN)/python benchmarks/retrieval.py "$(DATA)" && \
+	  $(BIN)/python benchmarks/speed.py "$(DATA)/dialogue"; \
 	fi
 
 crash: $(DEV_READY) ## The crash tests with many more kills (CRASH_ROUNDS=300).

@@ -68,6 +68,14 @@ def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert blocks
 
 
+def test_every_decision_is_listed() -> None:
+    """The list of decisions links to each of them."""
+    folder = ROOT / "docs" / "decisions"
+    linked = set(re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8")))
+
+    assert linked == {path.name for path in folder.glob("[0-9]*.md")}
+
+
 def test_the_readme_names_targets_that_exist() -> None:
     """Every `make TARGET` of a document is a target of the Makefile."""
     targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8")))
