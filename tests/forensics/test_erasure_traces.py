@@ -174,9 +174,10 @@ def test_an_erasure_that_was_cut_short_is_finished(vaults: QuickVaults, tmp_path
     assert scanning.search(opened_pages(copied, key), "erased", forms)
     vaults.lock_all()
     assert not scanning.search(opened_pages(path, key), "erased", forms)
-    with vaults.open(copy):
-        pass
-    with vaults.open(copy) as opened:
+    elsewhere = tmp_path / "other state"
+    vaults.open(copy, state_folder=elsewhere).space()
+    vaults.lock_all()
+    with vaults.open(copy, state_folder=elsewhere) as opened:
         assert opened.space().count() == NODES // 2
     assert not scanning.search(opened_pages(copied, key), "erased", forms)
 
