@@ -13,7 +13,6 @@ from mimir_vault.findable import Body, find_by
 from mimir_vault.model.codec import decode_values
 from mimir_vault.open_space import OpenSpace
 from mimir_vault.reading import OpenedNode, open_stored
-from mimir_vault.recall.terms import TERMS_VERSION
 from mimir_vault.store import audit, feed, freshness, nodes, words
 from mimir_vault.store.freshness import MODULUS, Digester
 from mimir_vault.store.nodes import StoredNode
@@ -137,7 +136,7 @@ def rebuild(space: OpenSpace, progress: Progress | None = None) -> int:
                 done = _derive(space, writer, batch, model, done, everything, progress)
                 batch = []
         done = _derive(space, writer, batch, model, done, everything, progress)
-        words.merge(writer.connection, TERMS_VERSION)
+        writer.merge_words()
         feed.note_rebuild(writer.connection, writer.generation)
         writer.audit("rebuilt", space.clock.now(), nodes=done)
     space.index.clear()
@@ -159,6 +158,7 @@ def _derive(
             thread = writer.thread(under, metadata.user, metadata.agent, metadata.session)
             thread.length = metadata.order
         writer.derive(opened.stored, metadata, opened.state, findable.by(model), thread)
+    writer.write_rows()
     if progress is not None and batch:
         progress(done + len(batch), total)
     return done + len(batch)

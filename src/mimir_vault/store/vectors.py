@@ -75,12 +75,17 @@ def freeze(connection: apsw.Connection, model: int, frozen: bytes) -> None:
     connection.execute("UPDATE model SET frozen = ? WHERE code = ?", (frozen, model))
 
 
-def put(connection: apsw.Connection, seq: int, model: int, vectors: Sequence[NewVector]) -> None:
-    """Write the vectors of a node; where there are several, also which passage each stands for."""
-    connection.executemany(
-        "INSERT INTO vector (seq, model, window, data) VALUES (?, ?, ?, ?)",
-        [(seq, model, one.window, one.data) for one in vectors],
-    )
+VectorRow = tuple[int, int, int, bytes]
+"""seq, model, window and data of a vector, as it is written."""
+
+
+def rows_of(seq: int, model: int, vectors: Sequence[NewVector]) -> list[VectorRow]:
+    """Return the rows of a node's vectors."""
+    return [(seq, model, one.window, one.data) for one in vectors]
+
+
+def put_passages(connection: apsw.Connection, seq: int, model: int, vectors: Sequence[NewVector]) -> None:
+    """Write which passage each vector of a node stands for, where there are several."""
     if len(vectors) > 1:
         connection.executemany(
             "INSERT INTO passage VALUES (?, ?, ?, ?, ?)",

@@ -60,12 +60,6 @@ def drop(connection: apsw.Connection, term_codes: Iterable[int]) -> None:
     connection.executemany("DELETE FROM term WHERE code = ?", [(code,) for code in term_codes])
 
 
-def put(connection: apsw.Connection, seq: int, places: Sequence[tuple[int, int]]) -> None:
-    """Write the term list of a node: pairs of term code and count."""
-    if places:
-        connection.execute("INSERT INTO words (seq, data) VALUES (?, ?)", (seq, pack(places)))
-
-
 def through(connection: apsw.Connection) -> int:
     """Return the seq up to which postings are written."""
     rows = fetch(connection, "SELECT through FROM derived WHERE kind = ?", (KIND,))

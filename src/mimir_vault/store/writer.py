@@ -50,6 +50,9 @@ class Writer:
         self._unused: set[int] = set()
         self._ids: dict[int, bytes] = {}
         self._recorded = change.before.recorded
+        self._facets: list[tuple[int, bytes]] = []
+        self._words: list[tuple[int, bytes]] = []
+        self._vectors: list[vectors.VectorRow] = []
 
     @property
     def generation(self) -> int:
@@ -98,15 +101,18 @@ class Writer:
         if thread is not None:
             self._threads.append(thread, seq)
         self._put_facets(seq, metadata, state, findable, thread)
-        self.learn(list(findable.terms))
+        if unknown := [term for term in findable.terms if term not in self._codes]:
+            self.learn(unknown)
         places = sorted((self._codes[t], min(n, 255)) for t, n in findable.terms.items())
-        words.put(self.connection, seq, places)
+        if places:
+            self._words.append((seq, words.pack(places)))
         self._unused.difference_update(code for code, _ in places)
         if findable.vectors:
-            vectors.put(self.connection, seq, findable.model, findable.vectors)
-        attributes.put(
-            self.connection, self._names, seq, attributes.attributes_of(metadata.tags, decode_values(metadata.values))
-        )
+            self._vectors += vectors.rows_of(seq, findable.model, findable.vectors)
+            vectors.put_passages(self.connection, seq, findable.model, findable.vectors)
+        if metadata.tags or metadata.values:
+            found = attributes.attributes_of(metadata.tags, decode_values(metadata.values))
+            attributes.put(self.connection, self._names, seq, found)
         for kind, target in metadata.links:
             if kind != FOLLOWS:
                 links.put(self.connection, seq, kind, target)
@@ -126,7 +132,18 @@ class Writer:
             length=min(sum(findable.terms.values()), LENGTH_MAX), windows=min(self._windows(seq, findable), 255),
             flags=_flags(metadata, state),
         )  # fmt: skip
-        self.connection.execute("INSERT INTO facet VALUES (?, ?)", (seq, facets.pack()))
+        self._facets.append((seq, facets.pack()))
+
+    def write_rows(self) -> None:
+        """Write the rows that were gathered: many at a time cost half of one by one. Before reading them, call this."""
+        for sql, gathered in (
+            ("INSERT INTO facet VALUES (?, ?)", self._facets),
+            ("INSERT INTO words VALUES (?, ?)", self._words),
+            ("INSERT INTO vector (seq, model, window, data) VALUES (?, ?, ?, ?)", self._vectors),
+        ):
+            if gathered:
+                self.connection.executemany(sql, gathered)
+                gathered.clear()
 
     def _windows(self, seq: int, findable: Findable) -> int:
         """Return how many vectors a node has: those that come with it, or those it kept through a rebuild."""
@@ -136,6 +153,7 @@ class Writer:
 
     def replace_state(self, node: StoredNode, state: State) -> StoredNode:
         """Give a node another state; its id stays."""
+        self.write_rows()
         metadata = decode(Metadata, self.sealer.open_metadata(node.sealed))
         before = decode(State, self.sealer.open_state(node.sealed))
         sealed = self.sealer.replace_state(node.sealed, encode(state))
@@ -159,6 +177,7 @@ class Writer:
         """Remove nodes, their keys and all derived of them; return the seqs of nodes they had superseded."""
         if not gone:
             return []
+        self.write_rows()
         traces.note_due(self.connection)
         seqs = [node.seq for node in gone]
         if words.tail_nodes(self.connection):
@@ -217,6 +236,7 @@ class Writer:
 
     def merge_words(self) -> int:
         """Write the postings of nodes that have none yet; return how many there were."""
+        self.write_rows()
         return words.merge(self.connection, self._words_version)
 
     def audit(self, event: str, at: int, **facts: Any) -> None:
@@ -224,7 +244,8 @@ class Writer:
         audit.append(self.connection, self.sealer, at, event, facts)
 
     def flush(self) -> None:
-        """Write what was counted up; called once, at the end of the transaction."""
+        """Write what was gathered and counted up; called once, at the end of the transaction."""
+        self.write_rows()
         # Terms of nodes that were not put after all must not stay: no erasure would ever reach them.
         words.drop(self.connection, self._unused)
         self._names.flush()

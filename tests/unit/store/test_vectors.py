@@ -15,6 +15,14 @@ from mimir_vault.store.vectors import PART_BYTES, NewVector
 from .conftest import plain_space
 
 
+def put(connection: apsw.Connection, seq: int, model: int, new_vectors: list[NewVector]) -> None:
+    """Write vectors as the writer does."""
+    connection.executemany(
+        "INSERT INTO vector (seq, model, window, data) VALUES (?, ?, ?, ?)", vectors.rows_of(seq, model, new_vectors)
+    )
+    vectors.put_passages(connection, seq, model, new_vectors)
+
+
 def new(window: int, data: bytes = b"\x01\x02", start: int = 0, stop: int = 5) -> NewVector:
     """Return the vector of a window."""
     return NewVector(window, start, stop, data)
@@ -23,9 +31,9 @@ def new(window: int, data: bytes = b"\x01\x02", start: int = 0, stop: int = 5) -
 @pytest.fixture
 def filled(plain: apsw.Connection) -> apsw.Connection:
     """Node 1 with one vector, node 2 with three, node 3 by another model."""
-    vectors.put(plain, 1, 1, [new(0, b"\x0a\x0b")])
-    vectors.put(plain, 2, 1, [new(0, start=0, stop=10), new(1, start=10, stop=20), new(2, b"\xff\x00", 20, 25)])
-    vectors.put(plain, 3, 2, [new(0)])
+    put(plain, 1, 1, [new(0, b"\x0a\x0b")])
+    put(plain, 2, 1, [new(0, start=0, stop=10), new(1, start=10, stop=20), new(2, b"\xff\x00", 20, 25)])
+    put(plain, 3, 2, [new(0)])
     return plain
 
 

@@ -18,6 +18,12 @@ TERMS = ("ada", "bo", "seat", "window", "zebra")
 NODE_TERMS = st.dictionaries(st.sampled_from(TERMS), st.integers(1, 300), max_size=4)
 
 
+def write(connection: apsw.Connection, seq: int, places: list[tuple[int, int]]) -> None:
+    """Write the term list of a node as the writer does."""
+    if places:
+        connection.execute("INSERT INTO words VALUES (?, ?)", (seq, words.pack(places)))
+
+
 def found(connection: apsw.Connection, term: str) -> dict[int, int]:
     """Return seq → times of a term, read as a recall does: merged postings and the tail."""
     known = words.frequencies(connection, [term])
@@ -49,7 +55,7 @@ class WordsAgainstADictionary(RuleBasedStateMachine):
         """Put a node."""
         self.newest += 1
         codes = words.codes(self.connection, terms, create=True)
-        words.put(self.connection, self.newest, sorted((codes[t], min(n, 255)) for t, n in terms.items()))
+        write(self.connection, self.newest, sorted((codes[t], min(n, 255)) for t, n in terms.items()))
         self.model[self.newest] = {term: min(n, 255) for term, n in terms.items()}
 
     @rule()
@@ -121,7 +127,7 @@ TestWordsInSmallBlocks.settings = BOUNDED
 def put(connection: apsw.Connection, seq: int, **terms: int) -> None:
     """Put a node."""
     codes = words.codes(connection, terms, create=True)
-    words.put(connection, seq, sorted((codes[term], times) for term, times in terms.items()))
+    write(connection, seq, sorted((codes[term], times) for term, times in terms.items()))
 
 
 def test_a_place_has_five_bytes() -> None:
@@ -143,7 +149,7 @@ def test_codes_are_made_or_left_out(plain: apsw.Connection) -> None:
 
 def test_a_node_without_terms_has_no_row(plain: apsw.Connection) -> None:
     """Nothing is stored for nothing."""
-    words.put(plain, 1, [])
+    write(plain, 1, [])
     assert words.tail_nodes(plain) == 0
     assert words.merge(plain, 1) == 0
 
