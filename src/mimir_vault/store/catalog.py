@@ -87,7 +87,7 @@ class Catalog:
         for row in self.spaces():
             if row.name == name:
                 return row
-        raise NotFoundError(f"this vault has no space {name!r}; `mimir space list` shows those it has")
+        raise NotFoundError(f"this vault has no space {name!r:.80}; `mimir space list` shows those it has")
 
     @staticmethod
     def add_space(change: Change, row: SpaceRow) -> None:
@@ -108,7 +108,7 @@ class Catalog:
         except apsw.ConstraintError:
             raise ExistsError(f"this vault has a space {new!r} already") from None
         if change.connection.changes() == 0:
-            raise NotFoundError(f"this vault has no space {old!r}; `mimir space list` shows those it has")
+            raise NotFoundError(f"this vault has no space {old!r:.80}; `mimir space list` shows those it has")
 
     @staticmethod
     def remove_space(change: Change, name: str) -> None:
