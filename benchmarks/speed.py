@@ -24,6 +24,9 @@ import numpy as np
 import mimir_vault as mimir
 from mimir_vault.embed.registry import bundled
 
+PORTION = 2_000
+"""Utterances remembered at a time."""
+
 
 def utterances(folder: pathlib.Path, count: int) -> Iterator[mimir.Draft]:
     """Yield different utterances of at least three words, in their conversations."""
@@ -83,6 +86,20 @@ def main() -> None:
         shutil.rmtree(root, ignore_errors=True)
 
 
+def ingest(memory: mimir.Memory, embedder: mimir.Embedder, drafts: list[mimir.Draft], forms: list[str]) -> None:
+    """Remember all drafts in portions; in turn with each, embed the same texts and do nothing else."""
+    memory.remember("the first one loads the model")
+    embedder.embed(forms[:64])
+    whole, bare = [], []
+    for at in range(0, len(drafts), PORTION):
+        whole.append(timed(lambda at=at: memory.remember_many(drafts[at : at + PORTION])))
+        bare.append(timed(lambda at=at: embedder.embed(forms[at : at + PORTION])))
+    ratios = [theirs / ours for ours, theirs in zip(whole, bare, strict=True)]
+    print(f"ingest              {PORTION * 1e3 / statistics.median(whole):8.0f} nodes/s; bare embedder "
+          f"{PORTION * 1e3 / statistics.median(bare):.0f}; ratio {statistics.median(ratios):.2f} "
+          f"({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
+
+
 def run(data: pathlib.Path, count: int, queries_count: int, root: pathlib.Path) -> None:
     """Fill a vault and the rival with the same utterances, then time both in turn."""
     everything = list(utterances(data, count + queries_count + 100))
@@ -90,25 +107,10 @@ def run(data: pathlib.Path, count: int, queries_count: int, root: pathlib.Path) 
     single = everything[count + queries_count :]
     embedder = bundled()
     forms = [f'{draft.speaker} said, "{draft.text}"' for draft in drafts]
-    embedder.embed(forms[:64])
-    sample = forms[:4_000]
     vault = mimir.Vault.create(root / "vault", passphrase="a long passphrase", profile="interactive",
                                state_folder=root / "state")  # fmt: skip
     memory = vault.space()
-    begin = time.perf_counter()
-    memory.remember_many(drafts[:2_000])
-    with_embedding = 2_000 / (time.perf_counter() - begin)
-    begin = time.perf_counter()
-    embedder.embed(sample[:2_000])
-    bare = 2_000 / (time.perf_counter() - begin)
-    begin = time.perf_counter()
-    memory.remember_many(drafts[2_000:])
-    rest = (count - 2_000) / (time.perf_counter() - begin)
-    begin = time.perf_counter()
-    embedder.embed(sample[2_000:])
-    bare_after = 2_000 / (time.perf_counter() - begin)
-    print(f"ingest              {with_embedding:8.0f} then {rest:.0f} nodes/s; bare embedder {bare:.0f} then "
-          f"{bare_after:.0f}; ratio {with_embedding / bare:.2f} then {rest / bare_after:.2f}")  # fmt: skip
+    ingest(memory, embedder, drafts, forms)
     print("one durable remember", shown([timed(lambda one=one: memory.remember(one.text)) for one in single]))
     status = vault.status().spaces[0]
     print(f"live bytes a node   {status.live_bytes / status.nodes:8.0f}   file {status.file_bytes / 2**20:.0f} MiB")
