@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from forensics.building import Scanned, codes_of, listening, make_sketch, remember_turns, sketch_from, take_texts
+from forensics.damage import Aged, build_aged
 from forensics.invented import Inventor
 from mimir_vault.vault import Vault
 from stand_ins import HashEmbedder, SteppingClock
@@ -70,3 +71,11 @@ def _copy(folder: Path, found: Scanned, name: str) -> None:
     found.folders[name] = folder / name
     for part in ("vault", "state"):
         shutil.copytree(folder / part, folder / name / part)
+
+
+@pytest.fixture(scope="session")
+def aged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aged]:
+    """A vault at two moments between which every table changed."""
+    folder = tmp_path_factory.mktemp("aged")
+    yield build_aged(folder)
+    shutil.rmtree(folder)
