@@ -14,6 +14,8 @@ SOURCE = ROOT / "src" / "mimir_vault"
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 LINE_CHARACTERS_MAX = 120
+PRAGMA = re.compile(r"\s+# (?:type: ignore|noqa|fmt:)[^#]*$")
+"""What is said to a tool at the end of a line has no other place, and does not count."""
 VAGUE_NAMES = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc"}
 LEFTOVERS = ("FIX" + "ME", "TO" + "DO", "X" * 3)
 PRINTING_PLACES = ("src/mimir_vault/cli/", "benchmarks/", "tools/", "tests/vectors/generate.py")
@@ -122,7 +124,7 @@ def test_lines_are_short() -> None:
         f"{name_of(path)}:{number}"
         for path in python_files()
         for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1)
-        if len(line) > LINE_CHARACTERS_MAX
+        if len(PRAGMA.sub("", line)) > LINE_CHARACTERS_MAX
     ]
 
     assert long == []
