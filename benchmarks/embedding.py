@@ -17,12 +17,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from mimir_vault.embed.bundle import all_minilm_l6_v2
 from mimir_vault.embed.minilm import MiniLM
 from mimir_vault.embed.tokenizer import Tokenizer
+from mimir_vault.offline_onnxruntime import onnxruntime
 
 PUBLISHED, BAR = 82.03, 81.8
 ROUNDS = 9

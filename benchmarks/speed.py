@@ -14,7 +14,6 @@ import pathlib
 import resource
 import shutil
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -78,7 +77,8 @@ def main() -> None:
     parser.add_argument("--queries", type=int, default=300)
     args = parser.parse_args()
     if args.data is None or not args.data.is_dir():
-        sys.exit("skipped: give the folder of utterances")
+        print("skipped: give the folder of utterances")
+        return
     root = pathlib.Path(tempfile.mkdtemp(prefix="mimir-speed-"))
     try:
         run(args.data, args.nodes, args.queries, root)

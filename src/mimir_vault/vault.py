@@ -67,7 +67,7 @@ class Vault:
         self._pins: Pins | None = None
         self._closed = False
         try:
-            self._pins = None if self.read_only else self._open_pins()
+            self._pins = self._open_pins()
             self._catalog = self._open_catalog()
             self._check_header()
         except BaseException:
@@ -174,10 +174,13 @@ class Vault:
     def _open_pins(self) -> Pins | None:
         name = self._keys.pins_file_name
         path = self._around.state_folder / "pins" / f"{name}.db"
+        if self.read_only and not path.exists():
+            return None
         try:
-            return Pins(path, AegisPages(self._keys.pins_page_key(), bytes.fromhex(name)))
+            cipher = AegisPages(self._keys.pins_page_key(), bytes.fromhex(name))
+            return Pins(path, cipher, read_only=self.read_only)
         except TamperedError:
-            if not self._around.accept_rollback:
+            if not self._around.accept_rollback or self.read_only:
                 raise RollbackError(
                     f"the state file {path} that guards this vault against old copies is damaged or another vault's; "
                     "accept the vault as it is with accept_rollback (--accept-rollback)"

@@ -94,7 +94,7 @@ def test_init_options(quick: Run, made: list[dict[str, Any]], passphrase_file: P
         ([], 1, "already"),
         (["--vault", "new", "--profile", "cheap"], 2, "interactive, moderate or sensitive"),
         (["--vault", "new"], 3, "there is no passphrase for the new vault"),
-        (["--vault", "new", "--passphrase-file", "nowhere"], 7, "nowhere"),
+        (["--vault", "new", "--passphrase-file", "nowhere"], 3, "nowhere"),
     ],
 )
 def test_init_refuses(

@@ -18,15 +18,18 @@ log = logging.getLogger("mimir_vault")
 class Pins:
     """One row per database and replica: generation and chain value, raised after each commit, never lowered."""
 
-    def __init__(self, path: Path, cipher: PageCipher) -> None:
-        create = not path.exists()
+    def __init__(self, path: Path, cipher: PageCipher, *, read_only: bool = False) -> None:
+        self.path, self._read_only = path, read_only
+        create = not read_only and not path.exists()
+        if read_only:
+            self._database = Database(path, cipher, "the state file", read_only=True)
+            return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._database = Database(
             path, cipher, "the state file that guards against old copies", create=create, durable=False
         )
         with self._database.write() as connection:
             schema.migrate(connection, schema.PINS_MIGRATIONS, schema.PINS_APPLICATION_ID, "the state file")
-        self.path = path
 
     def get(self, name: str, replica: bytes) -> tuple[int, bytes] | None:
         """Return generation and chain value last seen of a database, None where it was never seen."""
@@ -37,7 +40,9 @@ class Pins:
         return (rows[0][0], rows[0][1]) if rows else None
 
     def put(self, name: str, replica: bytes, generation: int, chain: bytes, now: int, *, lower: bool = False) -> None:
-        """Raise a pin; with `lower` set it whatever it was (accepting an older vault)."""
+        """Raise a pin; with `lower` set it whatever it was (accepting an older vault). Read-only, do nothing."""
+        if self._read_only:
+            return
         guard = "" if lower else " WHERE excluded.generation > pin.generation"
         with self._database.write() as connection:
             connection.execute(

@@ -9,7 +9,7 @@ import pytest
 from mimir_vault.cli import passphrases, terminal
 from mimir_vault.cli.output import Output
 from mimir_vault.cli.settings import Settings
-from mimir_vault.errors import LockedError, StorageError
+from mimir_vault.errors import LockedError
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_open_files_are_warned_of(
 
 def test_missing_file_is_named(tmp_path: Path, output: Output) -> None:
     """A file that is not there is told by name."""
-    with pytest.raises(StorageError, match="nowhere"):
+    with pytest.raises(LockedError, match="nowhere"):
         passphrases.from_file(str(tmp_path / "nowhere"), output)
 
 
