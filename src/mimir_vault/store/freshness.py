@@ -104,6 +104,8 @@ class Change:
             self.rows_digest += self.digester.digest_element(tag, _ROWS.encode(update.new))
 
 
+_NUMBERS_TAG = b"sqlite_sequence"
+"""Tag of SQLite's table of numbers given; an old page of it would have numbers of erased rows given again."""
 _DIGESTED = frozenset(DIGESTED_TABLES)
 
 
@@ -138,12 +140,21 @@ def begin(connection: apsw.Connection) -> None:
 def changing(connection: apsw.Connection, digester: Digester) -> Iterator[Change]:
     """Inside a write transaction: follow every change of the block, then write the next generation."""
     change = Change(connection, digester, read(connection))
+    numbers = _numbers(connection)
     connection.preupdate_hook(change.row)
     try:
         yield change
     finally:
         connection.preupdate_hook(None)
+    for row in numbers ^ (after := _numbers(connection)):
+        element = digester.digest_element(_NUMBERS_TAG, _ROWS.encode(row))
+        change.rows_digest += element if row in after else -element
     _write(change)
+
+
+def _numbers(connection: apsw.Connection) -> set[tuple[str, int]]:
+    """Return the highest number each table ever gave: SQLite's own table, which its hooks do not show."""
+    return {(name, number) for name, number in each(connection, "SELECT name, seq FROM sqlite_sequence")}
 
 
 def _write(change: Change) -> None:
@@ -186,6 +197,8 @@ def recompute_rows(connection: apsw.Connection, digester: Digester) -> int:
         rows: Iterator[tuple[Any, ...]] = each(connection, f"SELECT * FROM {table}")
         for row in rows:
             total += digester.digest_element(tag, _ROWS.encode(row))
+    for numbers in _numbers(connection):
+        total += digester.digest_element(_NUMBERS_TAG, _ROWS.encode(numbers))
     return total % MODULUS
 
 

@@ -71,6 +71,7 @@ class InMemory:
 def memory_pins() -> Pins:
     """Return pins in memory."""
     pins = Pins.__new__(Pins)
+    pins._read_only = False
     pins._database = InMemory()  # type: ignore[assignment]
     return pins
 
