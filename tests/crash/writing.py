@@ -1,0 +1,114 @@
+"""A process to be killed: works on a quick vault and says what was acknowledged, line by line, on standard output.
+
+Run as `python -m crash.writing FOLDER VERB [WORD…]`; FOLDER holds `vault/` and `state/`. The verbs are the functions.
+"""
+
+from __future__ import annotations
+
+import sys
+from itertools import count
+from pathlib import Path
+
+from mimir_vault.model.draft import Draft
+from mimir_vault.vault import Vault
+from quick_vaults import QuickVaults
+from stand_ins import HashEmbedder
+
+TEXT = "This is turn {} about the {} things of the day."
+
+
+def say(*words: object) -> None:
+    """Acknowledge something; the reader has it even if this process is killed right afterwards."""
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+def remember(vault: Vault, who: str = "Ada", most: str = "1000000") -> None:
+    """Remember turns one by one, and acknowledge the id of each."""
+    memory = vault.space()
+    for number in range(int(most)):
+        say(memory.remember(TEXT.format(number, number % 7), speaker=who, session=f"{who} talks", tags=[who]).id)
+
+
+def remember_many(vault: Vault, size: str = "40") -> None:
+    """Remember turns in batches, and acknowledge the ids of a batch once it was returned."""
+    memory = vault.space()
+    for batch in count():
+        drafts = [Draft(TEXT.format(number, batch), session="batches") for number in range(int(size))]
+        say(*(node.id for node in memory.remember_many(drafts)))
+
+
+def forget(vault: Vault) -> None:
+    """Forget the nodes there are one by one, and acknowledge each by its receipt."""
+    memory = vault.space()
+    for node in list(memory.nodes()):
+        say(*memory.forget(node.id).ids)
+
+
+def create_spaces(vault: Vault) -> None:
+    """Create spaces, each with one node, and acknowledge the name of each."""
+    for number in count():
+        vault.create_space(f"space {number}").remember(f"only node of {number}")
+        say(f"space {number}")
+
+
+def erase_spaces(vault: Vault) -> None:
+    """Erase all spaces but the first, and acknowledge the name of each."""
+    for info in vault.spaces()[1:]:
+        vault.erase_space(info.name)
+        say(info.name)
+
+
+def change_passphrases(vault: Vault) -> None:
+    """Change the only passphrase again and again, and acknowledge each."""
+    for number in count(1):
+        vault.keyslots.change_passphrase(f"passphrase {number}", slot_id=slot_of(vault))
+        say(f"passphrase {number}")
+
+
+def slot_of(vault: Vault) -> str:
+    """Return the id of the key slot with a passphrase."""
+    return next(slot.id for slot in vault.keyslots.list() if slot.kind == "passphrase")
+
+
+def rebuild(vault: Vault) -> None:
+    """Rebuild all that is derived, again and again."""
+    for number in count():
+        vault.rebuild()
+        say(number)
+
+
+def wait(vault: Vault) -> None:
+    """Do nothing until standard input is closed."""
+    vault.space().recall("turn")
+    say("ready")
+    sys.stdin.read()
+
+
+VERBS = {verb.__name__: verb for verb in (
+    remember, remember_many, forget, create_spaces, erase_spaces, change_passphrases, rebuild, wait,
+)}  # fmt: skip
+
+
+def create(vaults: QuickVaults) -> None:
+    """Create vaults, one after the other, and acknowledge the name of each."""
+    for number in count():
+        vaults.create(f"vault {number}").lock()
+        say(f"vault {number}")
+
+
+def main() -> None:
+    """Run one verb until it ends or the process is killed."""
+    folder, verb = Path(sys.argv[1]), sys.argv[2]
+    vaults = QuickVaults(folder, folder / "state", HashEmbedder())
+    if verb == "create":
+        create(vaults)
+        return
+    with vaults.open() as vault:
+        vault.space()
+        say("open")
+        VERBS[verb](vault, *sys.argv[3:])
+
+
+if __name__ == "__main__":
+    main()
