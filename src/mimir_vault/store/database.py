@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apsw
@@ -201,15 +201,13 @@ class Database:
         if connection.in_transaction:
             yield connection
             return
-        with self._guarded():
-            connection.execute("BEGIN")
-            connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
         try:
             with self._guarded():
+                connection.execute("BEGIN")
+                connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
                 yield connection
         finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _roll_back(connection)
 
     @contextmanager
     def write(self) -> Iterator[apsw.Connection]:
@@ -226,8 +224,7 @@ class Database:
                 yield connection
                 connection.execute("COMMIT")
         except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            _roll_back(connection)
             raise
 
     @contextmanager
@@ -292,3 +289,10 @@ class Database:
         self._cipher.wipe()
         if self._copy is not None:
             self._copy.cleanup()
+
+
+def _roll_back(connection: apsw.Connection) -> None:
+    """End a transaction that is still open; one that cannot even be rolled back has told why already."""
+    if connection.in_transaction:
+        with suppress(apsw.Error):
+            connection.execute("ROLLBACK")
