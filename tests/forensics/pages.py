@@ -64,3 +64,16 @@ def owners(path: Path, page_key: bytes) -> dict[int, str]:
         return {page: tables.get(name, name) for page, name in connection.execute("SELECT pageno, name FROM dbstat")}
     finally:
         connection.close()
+
+
+def free_list(opened: list[bytes]) -> tuple[list[int], list[int]]:
+    """Return the trunks of a database's free list and its leaves, free pages without content."""
+    trunks, leaves = [], []
+    number = int.from_bytes(opened[0][32:36], "big")
+    while number:
+        page = opened[number - 1]
+        count = int.from_bytes(page[4:8], "big")
+        trunks.append(number)
+        leaves += [int.from_bytes(page[at : at + 4], "big") for at in range(8, 8 + 4 * count, 4)]
+        number = int.from_bytes(page[:4], "big")
+    return trunks, leaves
