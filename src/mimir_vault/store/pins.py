@@ -20,13 +20,12 @@ class Pins:
 
     def __init__(self, path: Path, cipher: PageCipher, *, read_only: bool = False) -> None:
         self.path, self._read_only = path, read_only
-        create = not read_only and not path.exists()
         if read_only:
             self._database = Database(path, cipher, "the state file", read_only=True)
             return
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._database = Database(
-            path, cipher, "the state file that guards against old copies", create=create, durable=False
+            path, cipher, "the state file that guards against old copies", create=_is_to_be_made(path), durable=False
         )
         with self._database.write() as connection:
             schema.migrate(connection, schema.PINS_MIGRATIONS, schema.PINS_APPLICATION_ID, "the state file")
@@ -60,6 +59,11 @@ class Pins:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _is_to_be_made(path: Path) -> bool:
+    """Say whether there is no state file, or the beginning of one that a crash cut: nothing was ever kept in it."""
+    return not path.exists() or path.stat().st_size == 0 or Path(f"{path}-journal").exists()
 
 
 class PinOf:
