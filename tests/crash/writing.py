@@ -23,11 +23,11 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-def remember(vault: Vault, who: str = "Ada", most: str = "1000000") -> None:
-    """Remember turns one by one, and acknowledge the id of each."""
+def remember(vault: Vault, who: str = "Ada", session: str = "talk", most: str = "1000000") -> None:
+    """Remember turns of one session one by one, and acknowledge the id of each."""
     memory = vault.space()
     for number in range(int(most)):
-        say(memory.remember(TEXT.format(number, number % 7), speaker=who, session=f"{who} talks", tags=[who]).id)
+        say(memory.remember(TEXT.format(number, who), speaker=who, session=session, tags=[who]).id)
 
 
 def remember_many(vault: Vault, size: str = "40") -> None:
@@ -78,15 +78,8 @@ def rebuild(vault: Vault) -> None:
         say(number)
 
 
-def wait(vault: Vault) -> None:
-    """Do nothing until standard input is closed."""
-    vault.space().recall("turn")
-    say("ready")
-    sys.stdin.read()
-
-
 VERBS = {verb.__name__: verb for verb in (
-    remember, remember_many, forget, create_spaces, erase_spaces, change_passphrases, rebuild, wait,
+    remember, remember_many, forget, create_spaces, erase_spaces, change_passphrases, rebuild,
 )}  # fmt: skip
 
 
@@ -103,7 +96,6 @@ def main() -> None:
     vaults = QuickVaults(folder, folder / "state", HashEmbedder())
     if verb == "create":
         create(vaults)
-        return
     with vaults.open() as vault:
         vault.space()
         say("open")
