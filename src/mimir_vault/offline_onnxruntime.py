@@ -8,7 +8,10 @@ process the other way round.
 from __future__ import annotations
 
 import os
+import sys
 
+if "usearch" in sys.modules and "onnxruntime" not in sys.modules:
+    raise ImportError("onnxruntime has to be imported before usearch, or the process dies; import it (or Mimir) first")
 for _variable in ("ORT_DISABLE_TELEMETRY", "ORT_TELEMETRY_DISABLED"):
     os.environ[_variable] = "1"
 
