@@ -273,5 +273,5 @@ def check_lanes(lanes: Collection[str] | None) -> tuple[str, ...]:
         raise ValueError(f"lanes is a list of {', '.join(LANES)}")
     for lane in lanes:
         if lane not in LANES:
-            raise ValueError(f"there is no lane {lane!r}; there are {', '.join(LANES)}")
+            raise ValueError(f"there is no lane {str(lane)[:40]!r}; there are {', '.join(LANES)}")
     return tuple(lane for lane in LANES if lane in lanes)
