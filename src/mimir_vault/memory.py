@@ -208,7 +208,7 @@ class Memory:
         self._space.check_open()
         filter_ = parse_filter(where, Scope(user, agent, session))
         if order not in listing.ORDERS:
-            raise ValueError(f"order is one of {', '.join(listing.ORDERS)}, not {order!r}")
+            raise ValueError(f"order is one of {', '.join(listing.ORDERS)}, not {str(order)[:40]!r}")
         if limit is not None:
             _check_count(limit, "limit", 1 << 62)
         return listing.iterate(self._space, filter_, order, limit, after)

@@ -103,7 +103,7 @@ class Spaces:
                 self._build(row, sealer)
         except BaseException:
             for path in (self._path(file), self._path(f"{file}.new")):
-                _unlink(path)
+                unlink(path)
             raise
         finally:
             sealer.wipe()
@@ -142,7 +142,7 @@ class Spaces:
                 self._catalog.remove_space(change, name)
                 self._catalog.audit(change, "space erased", space=row.id.hex())
             self._catalog.fresh.checkpoint(wait_ms=1_000)
-            _unlink(self._path(row.file))
+            unlink(self._path(row.file))
             self._pin_of(row).drop()
 
     def sweep(self) -> None:
@@ -193,7 +193,8 @@ def _salt(row: SpaceRow) -> bytes:
     return bytes.fromhex(row.file[:32])
 
 
-def _unlink(path: Path) -> None:
+def unlink(path: Path) -> None:
+    """Remove a database and its companions."""
     for left in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         left.unlink(missing_ok=True)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import glob
 import logging
 import os
 import shutil
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -31,7 +33,7 @@ from mimir_vault.keyslots.slot import KeySlot
 from mimir_vault.keyslots.unlock import UnlockedRoot, create_header, unlock
 from mimir_vault.memory import Memory
 from mimir_vault.model.clock import Clock
-from mimir_vault.spaces import SPACES_FOLDER, SpaceInfo, Spaces, sync_folder
+from mimir_vault.spaces import SPACES_FOLDER, SpaceInfo, Spaces, sync_folder, unlink
 from mimir_vault.status import VaultStatus, bytes_below, space_status
 from mimir_vault.store.catalog import HEADER_EPOCH, SPACE_FLOOR, Catalog
 from mimir_vault.store.cipher import AegisPages
@@ -44,6 +46,8 @@ if TYPE_CHECKING:
     from mimir_vault.embed.embedder import Embedder
 
 log = logging.getLogger("mimir_vault")
+LEFTOVER_MICROS = 3_600_000_000
+"""A vault takes seconds to create; what has lain half made for an hour is left of a crash."""
 FIRST_SPACE = "main"
 """Every vault begins with this space."""
 SIZE_FLOOR_MIN = 1 << 20
@@ -185,7 +189,7 @@ class Vault:
                     f"the state file {path} that guards this vault against old copies is damaged or another vault's; "
                     "accept the vault as it is with accept_rollback (--accept-rollback)"
                 ) from None
-            path.unlink()
+            unlink(path)
             return Pins(path, AegisPages(self._keys.pins_page_key(), bytes.fromhex(name)))
         except (StorageError, OSError) as error:
             log.warning("old copies of this vault cannot be noticed: %s", error)
@@ -350,6 +354,7 @@ def _build(folder: Path, header: Header, root: UnlockedRoot, around: Surrounding
     """Make the files of a vault beside its place, then move them there at once: a vault is whole or not there."""
     new = folder.with_name(f"{folder.name}.new-{around.random(4).hex()}")
     keys = VaultKeys(root.vault_id, root.catalog_key, around.random)
+    _sweep(folder, around.clock.now())
     try:
         (new / SPACES_FOLDER).mkdir(parents=True, mode=0o700)
         new.chmod(0o700)
@@ -374,6 +379,14 @@ def _build(folder: Path, header: Header, root: UnlockedRoot, around: Surrounding
         keys.wipe()
         if new.exists():
             shutil.rmtree(new, ignore_errors=True)
+
+
+def _sweep(folder: Path, now: int) -> None:
+    """Remove what a creation that was cut short left beside a vault's place, once it is surely nobody's work."""
+    for left in folder.parent.glob(f"{glob.escape(folder.name)}.new-????????"):
+        with suppress(OSError):
+            if left.stat().st_mtime_ns // 1_000 < now - LEFTOVER_MICROS:
+                shutil.rmtree(left)
 
 
 def _refusal(error: OSError, folder: Path) -> MimirError:

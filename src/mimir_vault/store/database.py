@@ -119,7 +119,8 @@ class Database:
         SQLite takes `immutable` at its word and does not look at a WAL, so a file with one is copied, still sealed, to
         a private folder first.
         """
-        if not self.read_only or os.access(path.parent, os.W_OK):
+        self._shares = os.access(path.parent, os.W_OK) and os.access(path, os.W_OK)
+        if not self.read_only or self._shares:
             return path.absolute().as_uri()
         wal = Path(f"{path}-wal")
         if not wal.exists() or wal.stat().st_size == 0:
@@ -166,7 +167,9 @@ class Database:
         self._cipher.check_start(start, self.name)
 
     def _open(self) -> apsw.Connection:
-        flags = apsw.SQLITE_OPEN_READONLY if self.read_only else apsw.SQLITE_OPEN_READWRITE
+        # A connection that may not write cannot remove the companions it makes; one that only does not write can.
+        watches = self.read_only and self._shares
+        flags = apsw.SQLITE_OPEN_READONLY if self.read_only and not watches else apsw.SQLITE_OPEN_READWRITE
         if self._create:
             flags |= apsw.SQLITE_OPEN_CREATE
         with translated(self.name, self.path.parent):
@@ -184,6 +187,9 @@ class Database:
                 ):  # fmt: skip
                     connection.pragma(pragma, value)
                 connection.set_wal_hook(self._count_wal)
+                if watches:
+                    connection.pragma("query_only", 1)
+                    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, int(self.wal_bytes() > 0))
                 connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
             except BaseException:
                 connection.close()
