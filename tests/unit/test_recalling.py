@@ -1,0 +1,189 @@
+"""Recalling: the paths of the dense lane agree, filters are asked again of opened nodes, hits say why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mimir_vault import Draft, Memory, Vault
+from mimir_vault import recalling as module
+from mimir_vault.errors import TamperedError
+from mimir_vault.index.planner import Plan
+from mimir_vault.recalling import Query, check_lanes, recall
+from mimir_vault.store import nodes
+from stand_ins import HashEmbedder
+
+WORDS = ["seat", "train", "harbour", "passport", "meal", "hotel", "walrus", "zebra", "night", "Trieste"]
+
+
+@pytest.fixture
+def memory(vault: Vault) -> Memory:
+    """Sixty turns of three sessions."""
+    memory = vault.space()
+    memory.remember_many([
+        Draft(
+            f"turn {number} speaks of {WORDS[number % 10]} and {WORDS[number * 7 % 10]}", session=f"s{number % 3}",
+            user="ada" if number % 2 else "bo", speaker="Ada", tags=["tenth"] if number % 10 == 0 else [],
+            metadata={"n": number},
+        )
+        for number in range(60)
+    ])  # fmt: skip
+    return memory
+
+
+def ids(hits: Any) -> list[str]:
+    """Return the ids of hits."""
+    return [hit.id for hit in hits]
+
+
+def test_lanes_are_checked_and_ordered() -> None:
+    """All for None; any collection of names, once each."""
+    assert check_lanes(None) == ("dense", "lexical")
+    assert check_lanes(["lexical", "dense", "lexical"]) == ("dense", "lexical")
+    assert check_lanes({"lexical"}) == ("lexical",)
+    for bad in ("dense", [], 5, ["sparse"], [None]):
+        with pytest.raises(ValueError, match="lane"):
+            check_lanes(bad)  # type: ignore[arg-type]
+
+
+def test_an_empty_space_has_no_hits(vault: Vault) -> None:
+    """Nor an error."""
+    assert list(vault.space().recall("anything")) == []
+    assert list(recall(vault.space()._space, Query("anything", 5))) == []
+
+
+@pytest.mark.parametrize("path", ["exact", "fetched", "sketch", "sketch filtered"])
+@pytest.mark.parametrize("where", [None, {"user": "ada"}, {"tags": "tenth"}, {"metadata.n": {"lt": 5}}])
+def test_every_dense_path_finds_the_same(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch, path: str, where: Any
+) -> None:
+    """Comparing all, fetching the allowed, asking the sketch with and without the filter: the same hits and scores."""
+    expected = memory.recall("the night train to Trieste", k=8, where=where)
+    for name in ("upkeep", "space_index", "status"):
+        monkeypatch.setattr(f"mimir_vault.{name}.EXACT_VECTORS_MAX", 10)
+    memory._space.upkeep.run_now()
+    assert memory._space.index.dense is not None
+    assert memory._space.index.dense.sketch is not None
+    chosen = Plan(path.split()[0], 60, filtered="filtered" in path)  # type: ignore[arg-type]
+    monkeypatch.setattr(module, "plan", lambda *_: chosen)
+    hits = memory.recall("the night train to Trieste", k=8, where=where)
+    if path == "exact":
+        memory._space.index.clear()
+        assert memory.recall("the night train to Trieste", k=1, where=where)
+    else:
+        assert ids(hits) == ids(expected)
+        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-3)
+        cosines = [hit.lanes["dense"].score for hit in hits if "dense" in hit.lanes]
+        assert cosines == pytest.approx(
+            [hit.lanes["dense"].score for hit in expected if "dense" in hit.lanes], abs=1e-3
+        )
+
+
+def test_a_filter_is_asked_again_of_the_opened_node(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a derived table lies, nothing gets into another's scope by it."""
+    assert memory.recall("train", k=60, user="ada")
+    with memory._space.store.fresh.database.write() as connection:
+        connection.execute("UPDATE name SET text = text || '?' WHERE text = 'bo'")
+        connection.execute("UPDATE name SET text = 'bo' WHERE text = 'ada'")
+        connection.execute("UPDATE name SET text = 'ada' WHERE text = 'bo?'")
+    memory._space.index.clear()
+    assert {hit.node.user for hit in memory.recall("train", k=60, user="ada")} <= {"ada"}
+    assert {node.user for node in memory.nodes(user="ada")} <= {"ada"}
+
+
+def test_an_envelope_that_is_another_s_is_not_opened(memory: Memory) -> None:
+    """Opening a hit checks its envelopes against its id."""
+    with memory._space.store.fresh.database.write() as connection:
+        connection.execute("UPDATE node SET payload = (SELECT payload FROM node WHERE seq = 2) WHERE seq = 1")
+    with pytest.raises(TamperedError, match="restore a backup"):
+        memory.recall("turn 0 speaks of seat", k=60)
+
+
+def test_no_more_envelopes_are_opened_than_needed(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten hits open ten nodes, whatever the size of the space; a filter that the columns decide costs none more."""
+    opened: list[int] = []
+    real = module.open_stored
+
+    def noted(sealer: Any, stored: nodes.StoredNode) -> Any:
+        opened.append(stored.seq)
+        return real(sealer, stored)
+
+    monkeypatch.setattr(module, "open_stored", noted)
+    assert len(memory.recall("train", k=10)) == 10
+    assert len(opened) == 10
+    opened.clear()
+    assert len(memory.recall("train", k=5, user="ada", where={"tags": {"ne": "tenth"}})) == 5
+    assert len(opened) <= 20
+
+
+def test_a_filter_that_lets_few_through_is_filled_up(memory: Memory) -> None:
+    """Only opening decides on text: the search goes on until all that pass are found."""
+    hits = memory.recall("night train", k=20, where={"text": {"contains": "turn 5"}})
+    assert sorted(hit.text.split()[1] for hit in hits) == sorted(["5", *(f"{number}" for number in range(50, 60))])
+
+
+def test_equal_texts_are_collapsed(vault: Vault) -> None:
+    """Case and blanks aside; the best of them stays."""
+    memory = vault.space()
+    memory.remember_many([Draft("I like trains"), Draft("i  LIKE trains"), Draft("I like trains too")])
+    assert len(memory.recall("I like trains", k=5)) == 3
+    assert len(memory.recall("I like trains", k=5, collapse=True)) == 2
+    assert len(memory.recall("I like trains", k=1, collapse=True)) == 1
+
+
+def test_the_same_question_has_the_same_answer(memory: Memory, vaults: Any) -> None:
+    """Hits, scores, lanes and shares, as of one moment; in another handle too."""
+    asked: dict[str, Any] = {"k": 10, "explain": True, "as_of": "2027-01-01T00:00Z"}
+    first = memory.recall("a walrus in the harbour", **asked)
+    assert memory.recall("a walrus in the harbour", **asked) == first
+    assert vaults.open().space().recall("a walrus in the harbour", **asked) == first
+
+
+def test_what_is_superseded_names_its_successor(vault: Vault) -> None:
+    """A hit of an older moment says by what its node was superseded."""
+    memory = vault.space()
+    old = memory.remember("aisle seats", at="2026-05-01T00:00Z")
+    new = memory.supersede(old.id, "window seats", at="2026-06-01T00:00Z")
+    (hit,) = memory.recall("seats", as_of="2026-05-02T00:00Z")
+    assert (hit.id, hit.node.superseded_by) == (old.id, new.id)
+
+
+def test_passages_given_in_place_of_the_text_are_shown(vault: Vault) -> None:
+    """The passage is what matched; it has no place in the text, so start and end are 0."""
+    memory = vault.space()
+    memory.remember("a long report", index=["the walrus sleeps on the ice"])
+    (hit,) = memory.recall("walrus")
+    assert "walrus" in hit.passage
+    assert (hit.start, hit.end, hit.text) == (0, 0, "a long report")
+
+
+def test_questions_may_be_embedded_otherwise(vaults: Any) -> None:
+    """An embedder with `embed_query` is asked by it."""
+
+    class Asymmetric(HashEmbedder):
+        asked: list[str]
+
+        def embed_query(self, text: str) -> Any:
+            self.asked.append(text)
+            return self.embed([f"stored {text}"])[0]
+
+    embedder = Asymmetric()
+    embedder.asked = []
+    memory = vaults.create(embedder=embedder).space()
+    memory.remember_many([Draft("stored question"), Draft("something else")])
+    hits = memory.recall("question", lanes=["dense"])
+    assert embedder.asked == ["question"]
+    assert hits[0].lanes["dense"].score == pytest.approx(1.0, abs=0.02)
+    assert np.isfinite([hit.score for hit in hits]).all()
+
+
+def test_the_embedder_is_not_asked_for_words_alone(vaults: Any) -> None:
+    """`lanes=("lexical",)` and blank queries embed nothing."""
+    embedder = HashEmbedder()
+    memory = vaults.create(embedder=embedder).space()
+    memory.remember("a zebra")
+    embedder.embed = None  # type: ignore[method-assign,assignment]
+    assert len(memory.recall("zebra", lanes=["lexical"])) == 1
+    assert len(memory.recall("  ")) == 0
