@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,15 @@ class OpenSpace:
         self._model: Model | None = None
         self._lock = threading.RLock()
         self._closed = False
+        self._process = os.getpid()
 
     def check_open(self) -> None:
-        """Raise LockedError when the space was closed."""
+        """Raise LockedError when the space was closed, or belongs to the process this one was forked from.
+
+        That comes before any lock is taken: in a forked child a lock may be held by a thread that is not there.
+        """
+        if self._process != os.getpid():
+            raise LockedError("this process was forked; open the vault again in the child")
         if self._closed:
             raise LockedError(f"space {self.name} is closed; open the vault again")
 
@@ -88,7 +95,9 @@ class OpenSpace:
         return model
 
     def close(self) -> None:
-        """Finish the upkeep, close the file at its size class and forget keys and index."""
+        """Finish the upkeep, close the file at its size class and forget keys and index; in a forked child, nothing."""
+        if self._process != os.getpid():
+            return
         with self._lock:
             if self._closed:
                 return

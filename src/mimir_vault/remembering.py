@@ -26,6 +26,9 @@ from mimir_vault.store.writer import Writer, ref_path
 
 BATCH_NODES = 256
 """Most nodes of one commit: what a crash can take of a long import, and what others wait for."""
+EMBEDDED_NODES = 1_024
+"""Most drafts of a list embedded at a time: sorted by length they need less padding (8 % faster than 256). Drafts that
+come one by one are not waited for so long."""
 BATCH_MICROS = 100_000
 """A commit of many nodes ends after this long, so that others get their turn."""
 NODE_BYTES = 1_536
@@ -70,10 +73,10 @@ def remember_many(space: OpenSpace, drafts: Iterable[Draft], progress: Progress 
     done: list[Node] = []
     try:
         for batch in _prepared_batches(space, drafts):
-            for node in _store(space, batch):
-                done.append(node)
-            if progress is not None:
-                progress(len(done), max(total, len(done)))
+            for committed in _store(space, batch):
+                done += committed
+                if progress is not None:
+                    progress(len(done), max(total, len(done)))
     except Exception as error:
         if not done:
             raise
@@ -89,15 +92,16 @@ def _prepared_batches(space: OpenSpace, drafts: Iterable[Draft]) -> Iterator[lis
     A draft that cannot be, or an iterable that fails, is raised after all that came before it was yielded.
     """
     checked = (check_draft(draft) for draft in drafts) if not isinstance(drafts, list) else iter(drafts)
-    batch, failure = _take(checked)
-    if len(batch) < BATCH_NODES:
+    most = EMBEDDED_NODES if isinstance(drafts, list) else BATCH_NODES
+    batch, failure = _take(checked, most)
+    if len(batch) < most:
         if batch:
             yield prepare(space, batch)
     else:
         with ThreadPoolExecutor(1, thread_name_prefix="mimir-embed") as pool:
             ahead: Future[list[Prepared]] | None = pool.submit(prepare, space, batch)
             while ahead is not None:
-                batch, failure = _take(checked) if failure is None else ([], failure)
+                batch, failure = _take(checked, most) if failure is None else ([], failure)
                 ready = ahead.result()
                 ahead = pool.submit(prepare, space, batch) if batch else None
                 yield ready
@@ -105,31 +109,32 @@ def _prepared_batches(space: OpenSpace, drafts: Iterable[Draft]) -> Iterator[lis
         raise failure
 
 
-def _take(drafts: Iterator[Draft]) -> tuple[list[Draft], Exception | None]:
+def _take(drafts: Iterator[Draft], most: int) -> tuple[list[Draft], Exception | None]:
     """Return the next batch, and what went wrong if it is short because of that."""
     batch: list[Draft] = []
     try:
-        batch.extend(islice(drafts, BATCH_NODES))
+        batch.extend(islice(drafts, most))
     except Exception as error:
         return batch, error
     return batch, None
 
 
-def _store(space: OpenSpace, batch: Sequence[Prepared]) -> Iterator[Node]:
-    """Commit a batch in one transaction, or in several when it takes long."""
+def _store(space: OpenSpace, batch: Sequence[Prepared]) -> Iterator[list[Node]]:
+    """Commit a batch, at most `BATCH_NODES` in one transaction, and fewer when that takes long."""
     rest = list(batch)
     while rest:
-        needed = sum(one.bytes_needed for one in rest)
+        part = rest[:BATCH_NODES]
+        needed = sum(one.bytes_needed for one in part)
         stored: list[Node] = []
         begin = time.monotonic_ns()
         with space.store.write(needed) as writer:
-            model = space.new_model(writer.connection) if any(one.found.vectors for one in rest) else None
-            writer.learn(list(set(chain.from_iterable(one.found.terms for one in rest))))
-            for one in rest:
+            model = space.new_model(writer.connection) if any(one.found.vectors for one in part) else None
+            writer.learn(list(set(chain.from_iterable(one.found.terms for one in part))))
+            for one in part:
                 stored.append(put(space, writer, one, model))
                 if (time.monotonic_ns() - begin) // 1_000 > BATCH_MICROS:
                     break
-        yield from stored
+        yield stored
         rest = rest[len(stored) :]
 
 

@@ -70,6 +70,7 @@ class Vault:
         self._lock = threading.RLock()
         self._pins: Pins | None = None
         self._closed = False
+        self._process = os.getpid()
         try:
             self._pins = self._open_pins()
             self._catalog = self._open_catalog()
@@ -280,8 +281,6 @@ class Vault:
         self._check_open()
         self._spaces.erase(name)
 
-    # -- the vault itself -----------------------------------------------------------------------------------------
-
     def verify(self, full: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Check the catalog and every space; an empty list is good news. `full` opens every node."""
         self._check_open()
@@ -313,14 +312,16 @@ class Vault:
             bytes_on_disk=bytes_below(self.path),
         )
 
-    # -- locking --------------------------------------------------------------------------------------------------
-
     def _check_open(self) -> None:
+        if self._process != os.getpid():
+            raise LockedError("this process was forked; open the vault again in the child")
         if self._closed:
             raise LockedError("the vault is locked; open it again")
 
     def lock(self) -> None:
         """Close all spaces, leave files of whole size classes without a WAL, and wipe the keys."""
+        if self._process != os.getpid():
+            return  # The vault is the parent's; the child's copies of its keys were wiped when it was forked.
         with self._lock:
             if self._closed:
                 return
