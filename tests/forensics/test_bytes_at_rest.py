@@ -142,6 +142,20 @@ def test_every_block_looks_random(closed_files: Files) -> None:
         assert lowest.min() >= scanning.ENTROPY_MIN, f"block {lowest.argmin()} of {name} has {lowest.min():.3f}"
 
 
+def test_every_frame_of_a_wal_looks_random(scanned: Scanned) -> None:
+    """While a vault is open, the page in every frame of a WAL looks random as well; only heads of frames do not."""
+    frames = 0
+    for name, data in files_below(scanned.folders["open"]).items():
+        if name.endswith("-wal"):
+            pages = [data[at + 24 : at + 24 + 4_096] for at in range(32, len(data) - 4_119, 24 + 4_096)]
+            assert all(scanning.entropies(page, DATABASE_CLEAR).min() >= scanning.ENTROPY_MIN for page in pages), name
+            assert all(
+                scanning.longest_run(page[DATABASE_CLEAR:])[0] <= scanning.run_allowed(len(data)) for page in pages
+            )
+            frames += len(pages)
+    assert frames > 20
+
+
 def test_clear_bytes_are_the_ones_named(closed_files: Files) -> None:
     """What stands in clear at the start of a database is its file's name and eight bytes that never change."""
     for name, data in closed_files.items():

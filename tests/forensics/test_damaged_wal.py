@@ -125,6 +125,20 @@ def test_wal_of_before_beside_a_closed_file(crashed: Crashed, tmp_path: Path) ->
         })  # fmt: skip
 
 
+def test_cut_wal_of_the_catalog(tmp_path: Path) -> None:
+    """A WAL of the catalog that lost its end, or is gone, is a rollback: the spaces it named were acknowledged."""
+    crashed = tmp_path / "crashed"
+    QuickVaults(crashed, crashed / "state").create().lock()
+    assert run_and_kill(crashed, "create_spaces", lines=4)
+    for share in (0.0, 0.4, 0.9):
+        place = tmp_path / str(share)
+        shutil.copytree(crashed, place)
+        wal = place / "vault" / "catalog.db-wal"
+        data = wal.read_bytes()
+        wal.write_bytes(data[: int(share * len(data))])
+        assert isinstance(examine(QuickVaults(place, place / "state")).refused, RollbackError)
+
+
 def test_wal_is_sealed_like_the_file(crashed: Crashed, tmp_path: Path) -> None:
     """Every frame of a left WAL opens with the page key and no other: what lies there is sealed in the same way."""
     vaults, wal = crashed.copy(tmp_path / "copy")

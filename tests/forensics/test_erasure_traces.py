@@ -182,6 +182,23 @@ def test_an_erasure_that_was_cut_short_is_finished(vaults: QuickVaults, tmp_path
     assert not scanning.search(opened_pages(copied, key), "erased", forms)
 
 
+def test_a_reader_elsewhere_holds_an_erasure_back(vaults: QuickVaults, tmp_path: Path) -> None:
+    """While another handle reads an older state, the receipt says pending; after both are closed no trace is left."""
+    vault, reader = vaults.create(), vaults.open()
+    memory = vault.space()
+    remember_turns(memory, Inventor(37), 30)
+    path, key = space_file(vault)
+    before = rows(path, key, tmp_path)
+    with reader._spaces.open("main").store.read():
+        receipts = [memory.forget(node.id).on_disk for node in list(memory.nodes())[:3]]
+        assert receipts == ["pending"] * 3
+        assert memory.count() == 27
+    forms = sought(before, rows(path, key, tmp_path))
+    vaults.lock_all()
+    assert len(forms) > 100
+    assert not scanning.search(opened_pages(path, key), "erased", forms)
+
+
 def test_nothing_is_left_of_erased_spaces(vaults: QuickVaults, tmp_path: Path) -> None:
     """The name, file name and key ring of an erased space are in no page of the catalog: its old file stays sealed."""
     inventor = Inventor(31)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from forensics.damage import Aged, contents, examine
+from forensics.damage import Aged, contents, examine, flip
 from mimir_vault.errors import MimirError, NotFoundError, RollbackError, TamperedError
 from mimir_vault.store import audit
 from mimir_vault.vault import Vault
@@ -195,3 +195,32 @@ def test_lost_and_old_state_folder(aged: Aged, tmp_path: Path) -> None:
         shutil.rmtree(vaults.path())
         shutil.copytree(aged.older / "vault", vaults.path())
         assert isinstance(examine(vaults).refused, RollbackError)
+
+
+@pytest.mark.parametrize("damage", ["flip in the clear bytes", "flip in a page", "other file", "cut"])
+def test_damaged_state_file(aged: Aged, tmp_path: Path, damage: str) -> None:
+    """A state file that is damaged is not taken for a first use; accepting the vault as it is makes a new one."""
+    vaults = aged.copy(tmp_path)
+    (path,) = (tmp_path / "state" / "pins").iterdir()
+    data = path.read_bytes()
+    if damage == "other file":
+        path.write_bytes(b"something else " * 400)
+    elif damage == "cut":
+        path.write_bytes(data[: len(data) - 4_096])
+    else:
+        flip(path, 100 if damage == "flip in the clear bytes" else 8 * 3_000)
+    refused = examine(vaults).refused
+    assert isinstance(refused, RollbackError)
+    assert str(path) in str(refused)
+    assert examine(vaults, accept_rollback=True).held == aged.held
+    assert examine(vaults).held == aged.held
+    assert [left.name for left in path.parent.iterdir()] == [path.name]
+
+
+def test_state_file_of_another_vault(aged: Aged, tmp_path: Path) -> None:
+    """The state file of another vault under this one's name says nothing about this one, and is refused."""
+    vaults = aged.copy(tmp_path)
+    QuickVaults(tmp_path / "elsewhere", tmp_path / "other").create().lock()
+    (ours,), (theirs,) = ((tmp_path / name / "pins").iterdir() for name in ("state", "other"))
+    shutil.copyfile(theirs, ours)
+    assert isinstance(examine(vaults).refused, RollbackError)
