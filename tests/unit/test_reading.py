@@ -1,0 +1,60 @@
+"""From sealed rows to the node that a caller sees."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from mimir_vault import Draft, Link, Memory, Vault
+from mimir_vault.errors import TamperedError
+from mimir_vault.reading import as_node, open_stored, read_nodes, successors
+from mimir_vault.store import nodes
+
+
+@pytest.fixture
+def memory(vault: Vault) -> Memory:
+    """An empty space."""
+    return vault.space()
+
+
+def test_a_stored_node_is_what_was_returned(memory: Memory) -> None:
+    """By every way of reading, with the id that its envelopes have."""
+    node = memory.remember("text", speaker="Ada", tags=["a"], metadata={"n": 1}, data=b"d", at="2026-05-01T09:00+02:00")
+    with memory._space.store.read() as connection:
+        assert read_nodes(connection, memory._space.store.sealer, [1, 99]) == {1: node}
+        (stored,) = nodes.every(connection)
+        opened = open_stored(memory._space.store.sealer, stored)
+    assert as_node(opened) == node
+    assert as_node(opened, bytes(32)).superseded_by == "00" * 32
+    assert opened.body == "text"
+
+
+def test_the_body_is_what_is_searched(memory: Memory) -> None:
+    """The passages in place of the text where they are given."""
+    memory.remember_many([Draft("text", index=["one", "two"]), Draft("text", index=False)])
+    with memory._space.store.read() as connection:
+        bodies = [open_stored(memory._space.store.sealer, stored).body for stored in nodes.every(connection)]
+    assert bodies == ["one\n\ntwo", "text"]
+
+
+def test_the_newest_successor_is_named(memory: Memory) -> None:
+    """Of several; nodes without one are left out, nothing asked is nothing found."""
+    old, other = memory.remember("old"), memory.remember("other")
+    memory.supersede(old.id, "newer")
+    newest = memory.remember("newest", links=[Link("supersedes", old.id)])
+    with memory._space.store.read() as connection:
+        assert successors(connection, [1, 2, 99]) == {1: bytes.fromhex(newest.id)}
+        assert successors(connection, []) == {}
+    assert memory.get(other.id) == other
+
+
+@pytest.mark.parametrize("part", ["payload", "metadata", "state", "wrap", "id", "epoch"])
+def test_a_node_with_a_part_of_another_does_not_open(memory: Memory, part: str) -> None:
+    """Envelopes, state and wrap are bound to their node: TamperedError, whichever was exchanged."""
+    memory.remember_many([Draft("one"), Draft("two")])
+    with memory._space.store.read() as connection:
+        one, two = nodes.every(connection)
+    mixed = replace(one.sealed, **{part: getattr(two.sealed, part) if part != "epoch" else 2})
+    with pytest.raises(TamperedError):
+        open_stored(memory._space.store.sealer, replace(one, sealed=mixed))
