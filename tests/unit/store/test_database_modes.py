@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
-from mimir_vault.errors import MimirError, ReadOnlyError, TamperedError
+from mimir_vault.errors import DiskFullError, MimirError, ReadOnlyError, TamperedError
 from mimir_vault.store import database as module
 
 from .conftest import Seeds
@@ -170,3 +171,37 @@ def test_a_connection_that_cannot_be_opened_is_closed_again(seeds: Seeds) -> Non
         seeds.database(seed=9)
     assert names(seeds.folder) == {"test.db"}
     assert numbers(seeds.database()) == []
+
+
+def test_a_new_file_and_its_companions_are_its_owner_s_alone(seeds: Seeds) -> None:
+    """Mode 0600 from the first moment, whatever the umask is."""
+    database = made(seeds)
+    put(database, 1)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in seeds.folder.iterdir()}
+    assert set(modes) == {"test.db", "test.db-wal", "test.db-shm"}
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "says"),
+    [(28, DiskFullError, "the disk is full: test.db could not be made"), (13, ReadOnlyError, "could not be made in")],
+)
+def test_a_file_that_cannot_be_made_says_why(
+    seeds: Seeds, monkeypatch: pytest.MonkeyPatch, number: int, error: type[MimirError], says: str
+) -> None:
+    """A full disk and a refusal are told apart."""
+
+    def refuse(*_: Any) -> int:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(module.os, "open", refuse)
+    with pytest.raises(error, match=says):
+        seeds.database(create=True)
+
+
+def test_a_file_that_is_there_is_not_made_over(seeds: Seeds) -> None:
+    """Creating is for new files."""
+    (seeds.folder / "test.db").write_text("mine")
+    with pytest.raises(ReadOnlyError, match="could not be made"):
+        seeds.database(create=True)
+    assert (seeds.folder / "test.db").read_text() == "mine"

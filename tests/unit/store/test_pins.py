@@ -183,3 +183,35 @@ def test_the_folder_of_pins_is_private(seeds: Seeds) -> None:
     pins.close()
     assert pins.path.parent.stat().st_mode & 0o777 == 0o700
     assert b"space main" not in pins.path.read_bytes()
+
+
+def test_a_reader_of_pins_changes_none(seeds: Seeds) -> None:
+    """It compares and never puts."""
+    pins = seeds.pins()
+    pins.put("space", REPLICA, 3, b"x" * 32, 0)
+    pins.close()
+    before = pins.path.read_bytes()
+    reader = seeds.closing(Pins(pins.path, seeds.cipher(3), read_only=True))
+    reader.put("space", REPLICA, 9, b"y" * 32, 0)
+    assert reader.get("space", REPLICA) == (3, b"x" * 32)
+    reader.close()
+    assert pins.path.read_bytes() == before
+
+
+def test_a_state_file_that_a_crash_left_empty_is_made(seeds: Seeds) -> None:
+    """Nothing was ever kept in it."""
+    path = seeds.folder / "state" / "pins.db"
+    path.parent.mkdir()
+    path.touch()
+    pins = seeds.pins()
+    pins.put("space", REPLICA, 1, b"x" * 32, 0)
+    assert pins.get("space", REPLICA) == (1, b"x" * 32)
+
+
+def test_a_journal_beside_a_good_state_file_costs_no_pin(seeds: Seeds) -> None:
+    """What is kept stays kept, or a stray file would switch the guard off."""
+    pins = seeds.pins()
+    pins.put("space", REPLICA, 3, b"x" * 32, 0)
+    pins.close()
+    pins.path.with_name("pins.db-journal").touch()
+    assert seeds.pins().get("space", REPLICA) == (3, b"x" * 32)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import apsw
 import pytest
 
@@ -13,6 +16,7 @@ from mimir_vault.errors import (
     TamperedError,
     VaultBusyError,
 )
+from mimir_vault.store import sqlite_errors as module
 from mimir_vault.store.sqlite_errors import translate, translated
 
 TABLE: list[tuple[type[apsw.Error], type[MimirError]]] = [
@@ -48,3 +52,18 @@ def test_other_errors_pass_through() -> None:
     """Only SQLite's errors are translated."""
     with pytest.raises(KeyError), translated("space main"):
         raise KeyError("mine")
+
+
+@pytest.mark.parametrize(("free", "error"), [(0, DiskFullError), (1 << 40, StorageError)])
+def test_a_disk_without_room_is_full_whatever_sqlite_calls_it(
+    free: int, error: type[MimirError], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some systems answer a full disk with an I/O error: the folder is looked at."""
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    assert type(translate(apsw.IOError("disk I/O error"), "space main", tmp_path)) is error
+    assert type(translate(apsw.IOError("disk I/O error"), "space main")) is StorageError
+
+
+def test_a_folder_that_cannot_be_looked_at_is_not_called_full(tmp_path: Path) -> None:
+    """Then the I/O error stays one."""
+    assert type(translate(apsw.IOError("disk I/O error"), "space main", tmp_path / "gone")) is StorageError
