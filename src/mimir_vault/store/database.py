@@ -62,9 +62,12 @@ def file_system_of(path: Path) -> str:
 
 
 def _make_private(path: Path) -> None:
-    """Make an empty file that only its owner may read; SQLite gives its companions the same permissions."""
+    """Make an empty file that only its owner may read; SQLite gives its companions the same permissions.
+
+    One that is there already stays: a crash may have cut its making short.
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFullError(f"the disk is full: {path.name} could not be made; free some room") from error

@@ -199,9 +199,10 @@ def test_a_file_that_cannot_be_made_says_why(
         seeds.database(create=True)
 
 
-def test_a_file_that_is_there_is_not_made_over(seeds: Seeds) -> None:
-    """Creating is for new files."""
-    (seeds.folder / "test.db").write_text("mine")
-    with pytest.raises(ReadOnlyError, match="could not be made"):
-        seeds.database(create=True)
-    assert (seeds.folder / "test.db").read_text() == "mine"
+def test_a_file_whose_making_was_cut_short_is_made(seeds: Seeds) -> None:
+    """An empty one is filled; one that was made already keeps what it holds."""
+    (seeds.folder / "test.db").touch()
+    database = made(seeds)
+    put(database, 1)
+    database.close()
+    assert numbers(seeds.database(create=True)) == [1]
