@@ -10,6 +10,7 @@ import pytest
 from forensics.damage import Aged, contents, examine, flip
 from mimir_vault.errors import MimirError, NotFoundError, RollbackError, TamperedError
 from mimir_vault.store import audit
+from mimir_vault.store.pins import PinOf
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
 
@@ -195,6 +196,21 @@ def test_lost_and_old_state_folder(aged: Aged, tmp_path: Path) -> None:
         shutil.rmtree(vaults.path())
         shutil.copytree(aged.older / "vault", vaults.path())
         assert isinstance(examine(vaults).refused, RollbackError)
+
+
+@pytest.mark.parametrize("commits", [1, 3])
+def test_killed_between_commit_and_pin(vaults: QuickVaults, monkeypatch: pytest.MonkeyPatch, commits: int) -> None:
+    """A state file that missed the newest commits, be they the first ones of a space, is no false alarm."""
+    with vaults.create() as vault:
+        memory = vault.create_space("new")
+        monkeypatch.setattr(PinOf, "hold", lambda *_, **__: None)
+        for number in range(commits):
+            memory.remember(f"turn {number}")
+            vault.space().remember(f"turn {number}")
+    monkeypatch.undo()
+    outcome = examine(vaults)
+    assert not outcome.noticed
+    assert {name: len(nodes) for name, nodes in outcome.held.items()} == {"main": commits, "new": commits}
 
 
 @pytest.mark.parametrize("damage", ["flip in the clear bytes", "flip in a page", "other file", "cut"])
