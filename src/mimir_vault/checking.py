@@ -139,6 +139,7 @@ def rebuild(space: OpenSpace, progress: Progress | None = None) -> int:
         writer.merge_words()
         feed.note_rebuild(writer.connection, writer.generation)
         writer.audit("rebuilt", space.clock.now(), nodes=done)
+        writer.change.recount = True
     space.index.clear()
     space.upkeep.wrote()
     return done

@@ -66,6 +66,10 @@ class OpenSpace:
                 self._model = found[0]
         return self._model
 
+    def know_embedder(self) -> None:
+        """Reckon the embedder's vector of the probe sentence, so that no transaction has to wait for it."""
+        self._shared.probe()
+
     def has_model(self) -> bool:
         """Say whether the space holds vectors, made by the embedder at hand (ModelMismatchError otherwise)."""
         if self._model is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mimir_vault.creating import FIRST_SPACE
 from mimir_vault.memory import Memory
 from mimir_vault.surroundings import default_path
-from mimir_vault.vault import FIRST_SPACE, Vault
+from mimir_vault.vault import Vault
 
 
 def open(path: str | os.PathLike[str] | None = None, space: str = FIRST_SPACE) -> Memory:

@@ -46,13 +46,17 @@ class Prepared:
     @property
     def bytes_needed(self) -> int:
         """Bytes this node may take in the database, at most."""
-        sealed = len(self.draft.data or b"") + 4 * len(self.draft.text)
+        draft = self.draft
+        passages = () if isinstance(draft.index, bool) else draft.index
+        values = 4 * len(metadata_json(draft.metadata)) + 512 * len(draft.tags)
+        sealed = len(draft.data or b"") + 4 * len(draft.text) + sum(4 * len(one) for one in passages) + 2 * values
         vectors = sum(len(one.data) + 64 for one in self.found.vectors)
         return NODE_BYTES + 2 * sealed + vectors + 64 * len(self.found.terms)
 
 
 def prepare(space: OpenSpace, drafts: Sequence[Draft]) -> list[Prepared]:
     """Count the terms and embed the windows of checked drafts: the work that needs no lock."""
+    space.know_embedder()
     found = find_by(space.embedder, [Body(_body(draft), draft.speaker) for draft in drafts])
     return [Prepared(draft, one) for draft, one in zip(drafts, found, strict=True)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,6 +26,7 @@ from mimir_vault.store.space import SpaceStore
 from mimir_vault.surroundings import Surroundings
 
 SPACES_FOLDER = "spaces"
+_OWN_FILE = re.compile(r"[0-9a-f]{32}\.db(\.new)?(-wal|-shm|-journal)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,13 @@ class Spaces:
         with self._lock:
             row = self._catalog.space(name)
             if row.id not in self._open:
-                self._open[row.id] = space = self._open_space(row)
-                self._renew_words(space)
+                space = self._open_space(row)
+                try:
+                    self._renew_words(space)
+                except BaseException:
+                    space.close()
+                    raise
+                self._open[row.id] = space
             return self._open[row.id]
 
     def _renew_words(self, space: OpenSpace) -> None:
@@ -133,6 +140,8 @@ class Spaces:
 
     def erase(self, name: str) -> None:
         """Erase a space: first the only copy of its keys, then its file."""
+        if self._around.read_only:
+            raise ReadOnlyError("the vault was opened read-only; open it without read_only to erase a space")
         with self._lock:
             row = self._catalog.space(name)
             space = self._open.pop(row.id, None)
@@ -149,14 +158,16 @@ class Spaces:
         """Remove files that no space owns, left by a crash while one was made or erased."""
         if self._around.read_only or not self._folder.is_dir():
             return
-        owned = {row.file for row in self._catalog.spaces()}
-        strays = [path for path in self._folder.iterdir() if path.name.split(".db")[0] + ".db" not in owned]
-        if strays:
+        if self._strays():
             with self._catalog.write():
-                owned = {row.file for row in self._catalog.spaces()}
-                for path in strays:
-                    if path.name.split(".db")[0] + ".db" not in owned:
-                        path.unlink(missing_ok=True)
+                for path in self._strays():
+                    path.unlink(missing_ok=True)
+
+    def _strays(self) -> tuple[Path, ...]:
+        """Return the files that Mimir made and no space owns; whatever else lies there is not Mimir's to remove."""
+        owned = {row.file for row in self._catalog.spaces()}
+        ours = [path for path in self._folder.iterdir() if _OWN_FILE.fullmatch(path.name) and path.is_file()]
+        return tuple(path for path in ours if path.name[: len("0" * 32 + ".db")] not in owned)
 
     def close(self) -> None:
         """Close all open spaces."""

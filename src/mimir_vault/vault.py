@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import errno
-import glob
 import logging
 import os
 import shutil
 import threading
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from mimir_vault.checking import Finding, Progress, check_database
+from mimir_vault.creating import FIRST_SPACE, build
 from mimir_vault.crypto.keys import KdfProfile
 from mimir_vault.crypto.vault_keys import VaultKeys
 from mimir_vault.errors import (
-    DiskFullError,
     ExistsError,
     LockedError,
     MimirError,
-    ReadOnlyError,
     RollbackError,
     StorageError,
     TamperedError,
@@ -33,9 +29,9 @@ from mimir_vault.keyslots.slot import KeySlot
 from mimir_vault.keyslots.unlock import UnlockedRoot, create_header, unlock
 from mimir_vault.memory import Memory
 from mimir_vault.model.clock import Clock
-from mimir_vault.spaces import SPACES_FOLDER, SpaceInfo, Spaces, sync_folder, unlink
+from mimir_vault.spaces import SpaceInfo, Spaces, unlink
 from mimir_vault.status import VaultStatus, bytes_below, space_status
-from mimir_vault.store.catalog import HEADER_EPOCH, SPACE_FLOOR, Catalog
+from mimir_vault.store.catalog import HEADER_EPOCH, Catalog
 from mimir_vault.store.cipher import AegisPages
 from mimir_vault.store.padding import SPACE_FLOOR as SPACE_FLOOR_BYTES
 from mimir_vault.store.pins import PinOf, Pins
@@ -46,10 +42,6 @@ if TYPE_CHECKING:
     from mimir_vault.embed.embedder import Embedder
 
 log = logging.getLogger("mimir_vault")
-LEFTOVER_MICROS = 3_600_000_000
-"""A vault takes seconds to create; what has lain half made for an hour is left of a crash."""
-FIRST_SPACE = "main"
-"""Every vault begins with this space."""
 SIZE_FLOOR_MIN = 1 << 20
 """Smallest size class a vault's spaces may begin with: for one space per user."""
 
@@ -111,7 +103,7 @@ class Vault:
         Raises:
             ExistsError: something is at `path` already. ValueError: no way to unlock, or an unknown profile.
         """
-        folder = Path(path)
+        folder = Path(path).absolute()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ExistsError(f"there is something at {folder} already; choose another place, or open it")
         floor = SPACE_FLOOR_BYTES if size_floor is None else size_floor
@@ -123,8 +115,12 @@ class Vault:
             random=random, now=around.clock.now(),
         )  # fmt: skip
         try:
-            _build(folder, header, root, around, floor)
-            vault = cls(folder, header, root, around)
+            build(folder, header, root, around, floor)
+            try:
+                vault = cls(folder, header, root, around)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)  # Nobody has seen its recovery code.
+                raise
         except BaseException:
             root.wipe()
             raise
@@ -155,7 +151,7 @@ class Vault:
             TamperedError: bytes were changed. RollbackError: the vault is older than last seen here; `accept_rollback`
             takes it as it is, and notes that in the audit.
         """
-        folder = Path(path)
+        folder = Path(path).absolute()
         found = header_file.read(folder)
         given = [one for one in (passphrase, recovery_code, raw_key, keyslot) if one is not None]
         looked_up = find_passphrase(os.environ, terminal_prompt()) if not given else None
@@ -173,7 +169,11 @@ class Vault:
         except BaseException:
             root.wipe()
             raise
-        vault._settle(found)
+        try:
+            vault._settle(found)
+        except BaseException:
+            vault.lock()
+            raise
         return vault
 
     def _open_pins(self) -> Pins | None:
@@ -326,9 +326,11 @@ class Vault:
             if self._closed:
                 return
             self._closed = True
-            self._spaces.close()
-            self._catalog.close()
-            self._wipe()
+            try:
+                self._spaces.close()
+                self._catalog.close()
+            finally:
+                self._wipe()
 
     close = lock
 
@@ -349,50 +351,3 @@ class Vault:
 
     def __repr__(self) -> str:
         return f"<Vault {str(self.path)!r}{' locked' if self._closed else ''}>"
-
-
-def _build(folder: Path, header: Header, root: UnlockedRoot, around: Surroundings, size_floor: int) -> None:
-    """Make the files of a vault beside its place, then move them there at once: a vault is whole or not there."""
-    new = folder.with_name(f"{folder.name}.new-{around.random(4).hex()}")
-    keys = VaultKeys(root.vault_id, root.catalog_key, around.random)
-    _sweep(folder, around.clock.now())
-    try:
-        (new / SPACES_FOLDER).mkdir(parents=True, mode=0o700)
-        new.chmod(0o700)
-        header_file.write(new, header)
-        catalog = Catalog.create(
-            new / root.catalog_file, AegisPages(keys.catalog_page_key(), root.vault_id), keys.digests(),
-            PinOf(None, "catalog", header.replica_id), around.clock,
-        )  # fmt: skip
-        with catalog.write() as change:
-            catalog.put_setting(change, HEADER_EPOCH, header.epoch)
-            catalog.put_setting(change, SPACE_FLOOR, size_floor)
-            catalog.audit(change, "vault created", profile=header.profile.name.lower())
-        Spaces(new, header.replica_id, catalog, keys, None, around).create(FIRST_SPACE)
-        catalog.close()
-        if folder.exists():
-            folder.rmdir()
-        os.rename(new, folder)
-        sync_folder(folder.parent)
-    except OSError as error:
-        raise _refusal(error, folder) from error
-    finally:
-        keys.wipe()
-        if new.exists():
-            shutil.rmtree(new, ignore_errors=True)
-
-
-def _sweep(folder: Path, now: int) -> None:
-    """Remove what a creation that was cut short left beside a vault's place, once it is surely nobody's work."""
-    for left in folder.parent.glob(f"{glob.escape(folder.name)}.new-????????"):
-        with suppress(OSError):
-            if left.stat().st_mtime_ns // 1_000 < now - LEFTOVER_MICROS:
-                shutil.rmtree(left)
-
-
-def _refusal(error: OSError, folder: Path) -> MimirError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFullError(f"the disk is full: no vault could be made at {folder}")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return ReadOnlyError(f"no vault can be made at {folder}: its folder may not be written")
-    return StorageError(f"no vault could be made at {folder}: {error.strerror}")

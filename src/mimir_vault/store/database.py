@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +31,8 @@ BUSY_MS = 20_000
 """How long a writer waits for another process before VaultBusyError."""
 WAL_RESTART_PAGES = 2_048
 """A WAL with more pages (8 MiB) is restarted by the writer that finds it."""
+CLOSE_SECONDS = 30
+"""How long a close waits for calls of other threads to come to rest."""
 PAGE_BYTES = 4_096
 """Page size of every database."""
 CACHE_KIB = 32_768
@@ -100,7 +103,7 @@ class Database:
         self._all: dict[int, tuple[threading.Thread, apsw.Connection]] = {}
         self._lock = threading.Lock()
         self._process = os.getpid()
-        self._closed = False
+        self._closed, self._closer = False, 0
         self._refusal: MimirError | None = None
         self._wal_pages = 0
         kind = file_system(path.parent)
@@ -137,7 +140,7 @@ class Database:
         """Return this thread's connection, opening it where there is none yet."""
         if self._process != os.getpid():
             raise LockedError("this process was forked; open the vault again in the child")
-        if self._closed:
+        if self._closed or self._closer not in (0, threading.get_ident()):
             raise LockedError(f"{self.name} is closed; open the vault again")
         if self._refusal is not None:
             raise type(self._refusal)(str(self._refusal))
@@ -242,6 +245,8 @@ class Database:
         try:
             yield
         except apsw.Error as error:
+            if self._closer:
+                raise LockedError(f"{self.name} was closed meanwhile; open the vault again") from error
             if isinstance(error, apsw.IOError):
                 self._refusal = StorageError(f"{self.name} had an I/O error ({error}); open the vault again")
             raise translate(error, self.name, self.path.parent) from error
@@ -281,23 +286,46 @@ class Database:
             self.checkpoint(apsw.SQLITE_CHECKPOINT_RESTART)
 
     def close(self) -> None:
-        """Close every connection and forget the key; the last one out leaves no WAL behind."""
+        """Close every connection and forget the key; the last one out leaves no WAL behind.
+
+        Calls of other threads that are under way end with LockedError; what they acknowledged is kept.
+        """
         if self._closed:
             return
+        self._closer = threading.get_ident()
         if self._process == os.getpid():
+            self._close_others()
             try:
                 if not self.read_only and self._refusal is None:
                     self.checkpoint(wait_ms=1_000)
             except MimirError:
                 pass  # What could not be moved stays in the WAL, and the next open finds it there.
-            with self._lock:
-                for _, connection in self._all.values():
-                    connection.close()
-                self._all.clear()
+            self._local.__dict__.clear()
+            self._close_others(mine_too=True)
         self._closed = True
         self._cipher.wipe()
         if self._copy is not None:
             self._copy.cleanup()
+
+    def _close_others(self, *, mine_too: bool = False) -> None:
+        """Interrupt and close the connections of all other threads, waiting for each to come to rest."""
+        deadline = time.monotonic() + CLOSE_SECONDS
+        with self._lock:
+            for number, (thread, connection) in list(self._all.items()):
+                if thread is threading.current_thread() and not mine_too:
+                    continue
+                while True:
+                    try:
+                        connection.interrupt()
+                        connection.close()
+                        break
+                    except apsw.ConnectionClosedError:
+                        break
+                    except (apsw.ThreadingViolationError, apsw.BusyError):
+                        if time.monotonic() > deadline:
+                            raise VaultBusyError(f"{self.name} is still in use by another thread") from None
+                        time.sleep(0.005)
+                del self._all[number]
 
 
 def _roll_back(connection: apsw.Connection) -> None:

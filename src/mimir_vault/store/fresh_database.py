@@ -9,7 +9,7 @@ from pathlib import Path
 
 import apsw
 
-from mimir_vault.errors import MimirError, VaultBusyError
+from mimir_vault.errors import MimirError, NotFoundError, VaultBusyError
 from mimir_vault.model.clock import Clock
 from mimir_vault.store import freshness, padding, schema, traces
 from mimir_vault.store.cipher import PageCipher
@@ -96,6 +96,7 @@ class FreshDatabase:
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:
         """Hold one consistent state for a block of reads."""
+        self._check_there()
         with self.database.read() as connection:
             yield connection
 
@@ -105,15 +106,22 @@ class FreshDatabase:
 
         `bytes_needed` is what the block will write, so that room is made before and the file grows in small steps.
         """
+        self._check_there()
         if not self.database.read_only:
             self._make_room(-(-bytes_needed // PAGE_BYTES) + self._kind.margin_pages)
         with self.database.write() as connection:
+            self._check_there()
             padding.release(connection, -(-bytes_needed // PAGE_BYTES) + self._kind.margin_pages)
             with freshness.changing(connection, self.digester) as change:
                 yield change
             state = freshness.read(connection)
         self.pin.hold(state, self._clock.now())
         self.database.restart_long_wal()
+
+    def _check_there(self) -> None:
+        """Refuse to go on with a file that another process has erased: what is written there is gone."""
+        if not self.database.path.exists():
+            raise NotFoundError(f"{self.database.name} was erased or moved by another process; open the vault again")
 
     def _make_room(self, pages_needed: int) -> None:
         """Grow one step towards the next class when the reserve is short, and by as many as this transaction needs."""

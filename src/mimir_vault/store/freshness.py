@@ -64,7 +64,10 @@ class Freshness:
 
 @dataclass(slots=True)
 class Change:
-    """What a transaction does to the freshness of its database; `erased`, when set, gathers traces of deleted rows."""
+    """What a transaction does to the freshness of its database; `erased`, when set, gathers traces of deleted rows.
+
+    With `recount` the sum over rows is read afresh at the end, for it was found not to fit the rows there were.
+    """
 
     connection: apsw.Connection
     digester: Digester
@@ -74,6 +77,7 @@ class Change:
     rows_digest: int = 0
     recorded: int = field(default=-(1 << 62))
     erased: set[bytes] | None = None
+    recount: bool = False
 
     @property
     def generation(self) -> int:
@@ -149,6 +153,8 @@ def changing(connection: apsw.Connection, digester: Digester) -> Iterator[Change
     for row in numbers ^ (after := _numbers(connection)):
         element = digester.digest_element(_NUMBERS_TAG, _ROWS.encode(row))
         change.rows_digest += element if row in after else -element
+    if change.recount:
+        change.rows_digest = recompute_rows(connection, digester) - change.before.rows_digest
     _write(change)
 
 
