@@ -15,6 +15,7 @@ from mimir_vault.errors import ExistsError, LockedError, MimirError, NotFoundErr
 from mimir_vault.memory import Memory
 from mimir_vault.model.draft import Draft
 from mimir_vault.model.node import Node
+from mimir_vault.store import traces
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
 
@@ -73,6 +74,32 @@ def test_one_forgets_while_another_reads(vaults: QuickVaults, tmp_path: Path) ->
         assert not vault.verify(full=True)
 
 
+def test_rebuilding_the_file_beside_a_writer(
+    vaults: QuickVaults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An erasure that rebuilds the whole file while another process writes takes nothing from it."""
+    monkeypatch.setattr(traces, "are_left", lambda *_: True)
+    with vaults.create() as vault:
+        memory = vault.space()
+        ids = [memory.remember(f"a turn to forget, number {number}").id for number in range(12)]
+        with Working(tmp_path, "remember", "Bo", "talk", str(TURNS)) as other:
+            assert other.hear() == "open"
+            acknowledged = [other.hear()]
+            states = [memory.forget(node_id).on_disk for node_id in ids]
+            acknowledged += [other.hear() for _ in range(TURNS - 1)]
+            other.end()
+        assert set(states) <= {"erased", "pending"}
+        turns = list(memory.nodes())
+        assert [turn.id for turn in turns] == acknowledged
+        check_chain(turns)
+        assert memory.recall(TEXT.format(7, "Bo"), k=1)[0].text == TEXT.format(7, "Bo")
+        assert not vault.verify(full=True)
+    with vaults.open() as vault:
+        assert not vault.verify(full=True)
+        assert vault.space().count() == TURNS
+    assert [path.stat().st_size for path in (tmp_path / "vault" / "spaces").iterdir()] == [1 << 20]
+
+
 def test_a_killed_writer_holds_nobody_up(vaults: QuickVaults, tmp_path: Path) -> None:
     """When one of two processes is killed in the middle of its writes, the other goes on at once."""
     with vaults.create() as vault:
@@ -124,6 +151,32 @@ def check_consistent(memory: Memory) -> None:
     """Assert that whatever a recall gives can be read."""
     for hit in memory.recall("turn about the things of the day", k=5):
         assert hit.node.text.endswith("of the day.") or "at the end" in hit.node.text
+
+
+@pytest.mark.parametrize("attempt", range(4))
+def test_two_make_one_vault(vaults: QuickVaults, tmp_path: Path, attempt: int) -> None:
+    """Of several that make a vault at one place at once, one does; the others hear that there is something already."""
+    made: list[Vault] = []
+    refused: list[BaseException] = []
+    barrier = threading.Barrier(3)
+
+    def make() -> None:
+        barrier.wait()
+        try:
+            made.append(vaults.create())
+        except BaseException as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS_MAX)
+    assert len(made) == 1
+    assert [type(error) for error in refused] == [ExistsError, ExistsError]
+    made[0].space().remember("whose vault is it?")
+    assert not made[0].verify(full=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"state", "vault"}
 
 
 def test_two_processes_make_spaces(vaults: QuickVaults, tmp_path: Path) -> None:
