@@ -187,7 +187,9 @@ def _write(change: Change) -> None:
 
 
 def chain_value(connection: apsw.Connection, at_generation: int) -> bytes | None:
-    """Return the chain's value of a generation, None where it is not kept."""
+    """Return the chain's value of a generation, None where it is not kept; every chain begins with zeros."""
+    if at_generation == 0:
+        return bytes(32)
     rows = fetch(connection, "SELECT value FROM chain WHERE generation = ?", (at_generation,))
     return rows[0][0] if rows else None
 
