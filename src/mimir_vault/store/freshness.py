@@ -22,6 +22,8 @@ from mimir_vault.store.schema import DIGESTED_TABLES
 
 MODULUS = 1 << 256
 """Sums wrap here: the width of BLAKE2b-256."""
+FIRST_CHAIN = bytes(32)
+"""The value of every chain at generation 0, which stands in no row."""
 CHAIN_KEPT = 4_096
 """How many values of the chain are kept: how far a pin may lie behind its database."""
 _LAST_CHECK = "digests last checked"
@@ -137,7 +139,7 @@ def generation(connection: apsw.Connection) -> int:
 
 def begin(connection: apsw.Connection) -> None:
     """Inside the transaction that creates a database: write its state at generation 0."""
-    connection.execute("INSERT INTO freshness VALUES (1, 0, 0, ?, ?, ?, 0)", (bytes(32), bytes(32), bytes(32)))
+    connection.execute("INSERT INTO freshness VALUES (1, 0, 0, ?, ?, ?, 0)", (bytes(32), bytes(32), FIRST_CHAIN))
 
 
 @contextmanager
@@ -187,9 +189,7 @@ def _write(change: Change) -> None:
 
 
 def chain_value(connection: apsw.Connection, at_generation: int) -> bytes | None:
-    """Return the chain's value of a generation, None where it is not kept; every chain begins with zeros."""
-    if at_generation == 0:
-        return bytes(32)
+    """Return the chain's value of a generation, None where it is not kept."""
     rows = fetch(connection, "SELECT value FROM chain WHERE generation = ?", (at_generation,))
     return rows[0][0] if rows else None
 

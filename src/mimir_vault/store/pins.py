@@ -86,6 +86,8 @@ class PinOf:
         with database.read() as connection:
             now = freshness.read(connection)
             value = now.chain if seen[0] == now.generation else freshness.chain_value(connection, seen[0])
+            if seen[0] == 0:
+                value = freshness.FIRST_CHAIN  # A crash after the first commit leaves the pin of the empty database.
         if now.generation < seen[0]:
             raise RollbackError(
                 f"{shown} is older than the state last seen here (generation {now.generation}, seen {seen[0]}); bring "
