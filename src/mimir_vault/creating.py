@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from mimir_vault.crypto.vault_keys import VaultKeys
-from mimir_vault.errors import DiskFullError, MimirError, ReadOnlyError, StorageError
+from mimir_vault.errors import DiskFullError, ExistsError, MimirError, ReadOnlyError, StorageError
 from mimir_vault.keyslots import header_file
 from mimir_vault.keyslots.header import Header
 from mimir_vault.keyslots.unlock import UnlockedRoot
@@ -22,15 +20,12 @@ from mimir_vault.surroundings import Surroundings
 
 FIRST_SPACE = "main"
 """Every vault begins with this space."""
-LEFTOVER_MICROS = 3_600_000_000
-"""A vault takes seconds to create; what has lain half made for an hour is left of a crash."""
 
 
 def build(folder: Path, header: Header, root: UnlockedRoot, around: Surroundings, size_floor: int) -> None:
     """Make the files of a vault beside its place, then move them there at once: a vault is whole or not there."""
     new = folder.with_name(f"{folder.name}.new-{around.random(4).hex()}")
     keys = VaultKeys(root.vault_id, root.catalog_key, around.random)
-    _sweep(folder, around.clock.now())
     try:
         (new / SPACES_FOLDER).mkdir(parents=True, mode=0o700)
         new.chmod(0o700)
@@ -57,15 +52,9 @@ def build(folder: Path, header: Header, root: UnlockedRoot, around: Surroundings
             shutil.rmtree(new, ignore_errors=True)
 
 
-def _sweep(folder: Path, now: int) -> None:
-    """Remove what a creation that was cut short left beside a vault's place, once it is surely nobody's work."""
-    for left in folder.parent.glob(f"{glob.escape(folder.name)}.new-????????"):
-        with suppress(OSError):
-            if left.stat().st_mtime_ns // 1_000 < now - LEFTOVER_MICROS:
-                shutil.rmtree(left)
-
-
 def _refusal(error: OSError, folder: Path) -> MimirError:
+    if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+        return ExistsError(f"somebody else made something at {folder} just now; open it, or choose another place")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFullError(f"the disk is full: no vault could be made at {folder}")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

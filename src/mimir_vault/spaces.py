@@ -155,8 +155,11 @@ class Spaces:
             self._pin_of(row).drop()
 
     def sweep(self) -> None:
-        """Remove files that no space owns, left by a crash while one was made or erased."""
-        if self._around.read_only or not self._folder.is_dir():
+        """Remove files that no space owns, left by a crash while one was made or erased.
+
+        Only where the catalog is known to be the newest: an older one does not know the spaces made after it.
+        """
+        if self._around.read_only or not self._folder.is_dir() or not self._catalog.fresh.is_newest_seen:
             return
         if self._strays():
             with self._catalog.write():

@@ -1,15 +1,12 @@
-"""Making a vault: beside its place, then there at once; and what a crash left of such a making."""
+"""Making a vault: beside its place, then there at once, and without touching what others have there."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from mimir_vault import creating as module
 
 HOURS_AGO = 1_777_593_600 - 5 * 3_600  # The tests' clock begins on 2026-05-01.
 
@@ -18,37 +15,6 @@ def age(folder: Path, moment: float = HOURS_AGO) -> None:
     """Make a folder look as if it had lain there for hours."""
     for path in (*folder.rglob("*"), folder):
         os.utime(path, (moment, moment))
-
-
-@pytest.fixture
-def crashed(vaults: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What is left when the machine stops right before a new vault is moved to its place."""
-    kept = vaults.folder / "kept"
-
-    def stop(source: Path, _: Path) -> None:
-        shutil.copytree(source, kept)
-        left.append(source)
-        raise KeyboardInterrupt
-
-    left: list[Path] = []
-    monkeypatch.setattr(module.os, "rename", stop)
-    with pytest.raises(KeyboardInterrupt):
-        vaults.create()
-    monkeypatch.undo()
-    shutil.move(kept, left[0])
-    return left[0]
-
-
-def test_what_a_crash_left_is_swept_by_the_next_creation(vaults: Any, crashed: Path) -> None:
-    """Once it is surely nobody's work; a younger one may be another process's and stays."""
-    moment = HOURS_AGO + 5 * 3_600
-    age(crashed, moment)
-    vaults.create().lock()
-    assert crashed.exists()
-    shutil.rmtree(vaults.path())
-    age(crashed)
-    vaults.create().lock()
-    assert not crashed.exists()
 
 
 @pytest.mark.parametrize(

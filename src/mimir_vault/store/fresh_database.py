@@ -39,12 +39,16 @@ CATALOG = Kind(schema.CATALOG_MIGRATIONS, schema.CATALOG_APPLICATION_ID, 16)
 
 
 class FreshDatabase:
-    """An open database with its digests, its pin and its size class. Threads may share it."""
+    """An open database with its digests, its pin and its size class. Threads may share it.
+
+    `is_newest_seen` says that it was compared with a pin at opening, and is no older than what was seen before.
+    """
 
     def __init__(
         self, database: Database, kind: Kind, digester: Digester, pin: PinOf, clock: Clock, size_floor: int
     ) -> None:
         self.database, self.digester, self.pin = database, digester, pin
+        self.is_newest_seen = False
         self._kind, self._clock, self._size_floor = kind, clock, size_floor
 
     @classmethod
@@ -90,7 +94,10 @@ class FreshDatabase:
         state = self.freshness()
         if accept_rollback:
             self.pin.hold(state, self._clock.now(), lower=True)
-        elif self.pin.check(self.database, name) and not self.database.read_only:
+            return
+        first_sight = self.pin.check(self.database, name)
+        self.is_newest_seen = self.pin.is_kept and not first_sight
+        if first_sight and not self.database.read_only:
             self.pin.hold(state, self._clock.now())
 
     @contextmanager

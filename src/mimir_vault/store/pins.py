@@ -72,6 +72,11 @@ class PinOf:
     def __init__(self, pins: Pins | None, name: str, replica: bytes) -> None:
         self._pins, self._name, self._replica = pins, name, replica
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a place to keep it."""
+        return self._pins is not None
+
     def check(self, database: Database, shown: str) -> bool:
         """Compare a database with its pin; return True when this is its first sight.
 
