@@ -13,8 +13,14 @@ from mimir_vault.forgetting import erase_codes, forget
 from mimir_vault.store import traces, vectors
 
 
+@pytest.fixture(autouse=True)
+def upkeep_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no thread: upkeep is done when a test says so."""
+    monkeypatch.setattr("mimir_vault.upkeep.Upkeep.wrote", lambda _: None)
+
+
 @pytest.fixture
-def memory(vault: Vault) -> Memory:
+def memory(upkeep_by_hand: None, vault: Vault) -> Memory:
     """Thirty nodes."""
     memory = vault.space()
     memory.remember_many([Draft(f"unique{number} words", tags=[f"t{number}"]) for number in range(30)])

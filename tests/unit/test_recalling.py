@@ -18,8 +18,14 @@ from stand_ins import HashEmbedder
 WORDS = ["seat", "train", "harbour", "passport", "meal", "hotel", "walrus", "zebra", "night", "Trieste"]
 
 
+@pytest.fixture(autouse=True)
+def upkeep_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no thread: upkeep is done when a test says so."""
+    monkeypatch.setattr("mimir_vault.upkeep.Upkeep.wrote", lambda _: None)
+
+
 @pytest.fixture
-def memory(vault: Vault) -> Memory:
+def memory(upkeep_by_hand: None, vault: Vault) -> Memory:
     """Sixty turns of three sessions."""
     memory = vault.space()
     memory.remember_many([

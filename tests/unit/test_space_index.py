@@ -14,8 +14,14 @@ from mimir_vault.space_index import DenseIndex, SpaceIndex, load_sketch
 from mimir_vault.store import vectors
 
 
+@pytest.fixture(autouse=True)
+def upkeep_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no thread: upkeep is done when a test says so."""
+    monkeypatch.setattr("mimir_vault.upkeep.Upkeep.wrote", lambda _: None)
+
+
 @pytest.fixture
-def memory(vault: Vault) -> Memory:
+def memory(upkeep_by_hand: None, vault: Vault) -> Memory:
     """An empty space."""
     return vault.space()
 

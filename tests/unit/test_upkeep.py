@@ -32,7 +32,13 @@ def space(memory: Memory) -> OpenSpace:
 
 
 @pytest.fixture
-def few(monkeypatch: pytest.MonkeyPatch) -> None:
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no thread: upkeep is done when a test says so, and at close."""
+    monkeypatch.setattr(Upkeep, "wrote", lambda _: None)
+
+
+@pytest.fixture
+def few(by_hand: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let twenty vectors be many, so that the sketch is made in tests."""
     for name in ("upkeep", "space_index", "index.planner", "status"):
         monkeypatch.setattr(f"mimir_vault.{name}.EXACT_VECTORS_MAX", 20)
@@ -136,6 +142,7 @@ def test_trouble_of_the_upkeep_is_put_off(memory: Memory, space: OpenSpace, monk
 # -- words ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_words_are_merged_when_the_tail_is_long(
     memory: Memory, space: OpenSpace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,12 +159,12 @@ def test_words_are_merged_when_the_tail_is_long(
         assert memory.recall(f"word{number}", lanes=["lexical"])[0].text.startswith(f"word{number} ")
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_only_who_holds_the_lease_does_the_upkeep(
     memory: Memory, space: OpenSpace, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process's lease is waited for, until it gave no sign of life for half a minute."""
     monkeypatch.setattr(module, "WORDS_TAIL_MAX", 1)
-    monkeypatch.setattr(space.upkeep, "wrote", lambda: None)
     other = Upkeep(space.store, space.index, clock)
     assert other._take_lease()
     assert other._take_lease()
@@ -292,6 +299,7 @@ def test_a_filter_finds_in_a_sketch_what_it_finds_without(memory: Memory, space:
 # -- the daily check --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_once_a_day_the_digests_are_compared(memory: Memory, space: OpenSpace, clock: SteppingClock) -> None:
     """When they fit, the moment is noted; not again before a day has passed."""
     memory.remember("x")
@@ -311,6 +319,7 @@ def test_once_a_day_the_digests_are_compared(memory: Memory, space: OpenSpace, c
     assert memory.verify() == []
 
 
+@pytest.mark.usefixtures("by_hand")
 def test_what_is_not_as_it_was_written_is_not_read_any_more(
     memory: Memory, space: OpenSpace, caplog: pytest.LogCaptureFixture
 ) -> None:
