@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mimir_vault.embed.embedder import CheckedEmbedder
+from mimir_vault.embed.windows import Window
 from mimir_vault.index.quantise import to_rows
 from mimir_vault.recall.terms import count_terms
 from mimir_vault.store.vectors import Model, NewVector
@@ -15,14 +17,23 @@ from mimir_vault.store.writer import Findable
 
 SPEAKER_SHOWN = 64
 """Characters of a speaker's name that are embedded with the text."""
+BETWEEN = "\n\n"
+"""Stands between the passages that are given in place of a text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A text to be found by ("" for none), and who said it."""
+    """What a node is found by: its text, or the passages given in its place (none for a node that is never found); who
+    said it; and the unit vectors that its owner gave for it, float32 (n, d), in place of the embedder's."""
 
-    text: str
+    passages: tuple[str, ...]
     speaker: str | None
+    vectors: NDArray[np.float32] | None = None
+
+    @property
+    def text(self) -> str:
+        """All of it, as passages are cut out of it."""
+        return BETWEEN.join(self.passages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +55,45 @@ def embedded_form(speaker: str | None) -> tuple[str, str]:
 
 
 def find_by(embedder: CheckedEmbedder | None, bodies: Sequence[Body]) -> list[Found]:
-    """Count the terms and embed the windows of texts, all in one call; without an embedder there are no vectors."""
-    forms = [embedded_form(body.speaker) for body in bodies]
-    windows = [
-        embedder.windows(body.text, *form) if embedder is not None and body.text.strip() else []
-        for body, form in zip(bodies, forms, strict=True)
-    ]
-    texts = [
-        f"{prefix}{body.text[start:stop]}{suffix}"
-        for body, (prefix, suffix), cut in zip(bodies, forms, windows, strict=True)
-        for start, stop in cut
-    ]
+    """Count the terms and embed the windows of texts, all in one call; without an embedder none is embedded."""
+    windows: list[list[Window]] = []
+    texts: list[str] = []
+    for body in bodies:
+        text, (prefix, suffix) = body.text, embedded_form(body.speaker)
+        embedded = embedder is not None and body.vectors is None
+        cut = _windows(embedder, body) if embedder is not None and embedded else []
+        texts += [f"{prefix}{text[start:stop]}{suffix}" for start, stop in cut]
+        windows.append(cut)
     rows = to_rows(embedder.embed(texts)) if embedder is not None and texts else np.empty((0, 0), np.uint8)
     found: list[Found] = []
     place = 0
     for body, cut in zip(bodies, windows, strict=True):
-        made = (
-            NewVector(number, start, stop, rows[place + number].tobytes()) for number, (start, stop) in enumerate(cut)
-        )
-        found.append(Found(count_terms(body.text, body.speaker) if body.text else {}, tuple(made)))
-        place += len(cut)
+        if body.vectors is not None:
+            vectors = _given(body, body.vectors)
+        else:
+            vectors = [NewVector(number, *window, rows[place + number].tobytes()) for number, window in enumerate(cut)]
+            place += len(cut)
+        found.append(Found(count_terms(body.text, body.speaker) if body.text else {}, tuple(vectors)))
     return found
+
+
+def _windows(embedder: CheckedEmbedder, body: Body) -> list[Window]:
+    """Return the windows to embed, as offsets into the whole body; no window reaches from one passage to the next."""
+    form = embedded_form(body.speaker)
+    cut: list[Window] = []
+    begin = 0
+    for passage in body.passages:
+        if passage.strip():
+            cut += [(begin + start, begin + stop) for start, stop in embedder.windows(passage, *form)]
+        begin += len(passage) + len(BETWEEN)
+    return cut
+
+
+def _given(body: Body, vectors: NDArray[np.float32]) -> list[NewVector]:
+    """Return the owner's vectors: one for each passage where there are as many, else all of them for the whole body."""
+    spans = [(0, len(body.text))] * len(vectors)
+    if len(vectors) == len(body.passages) > 1:
+        starts = np.cumsum([0, *(len(one) + len(BETWEEN) for one in body.passages)]).tolist()
+        spans = [(start, start + len(one)) for start, one in zip(starts[:-1], body.passages, strict=True)]
+    rows = to_rows(vectors)
+    return [NewVector(number, *span, rows[number].tobytes()) for number, span in enumerate(spans)]

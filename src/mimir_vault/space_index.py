@@ -38,6 +38,7 @@ class DenseIndex:
         self.sketch: Sketch | None = None
         self.through = 0
         self.unsaved = 0
+        self.seen = -1
 
     @property
     def count(self) -> int:
@@ -96,10 +97,9 @@ class SpaceIndex:
         with self.lock:
             self.columns = Columns()
             self.texts = Names()
-            self.dense: DenseIndex | None = None
+            self.dense: dict[int, DenseIndex] = {}
             self.has_supersedes = False
             self._seen = Seen()
-            self._dense_seen = -1
             self._words_through = -1
             self._words_newest = 0
             self._tail_seqs = np.empty(0, np.int64)
@@ -117,11 +117,14 @@ class SpaceIndex:
             self.clear()
         if news is not None:
             self._take(connection, news)
-        if model is not None and self._dense_seen != self._seen.generation:
-            if self.dense is None:
-                self.dense = DenseIndex(model)
-            self.dense.refresh(connection)
-            self._dense_seen = self._seen.generation
+        if model is None:
+            return
+        dense = self.dense.get(model.code)
+        if dense is None:
+            dense = self.dense[model.code] = DenseIndex(model)
+        if dense.seen != self._seen.generation:
+            dense.refresh(connection)
+            dense.seen = self._seen.generation
 
     def _take(self, connection: apsw.Connection, news: News) -> None:
         for code, text in news.names.items():
@@ -129,8 +132,8 @@ class SpaceIndex:
         self.columns.upsert(news.facets)
         if len(news.erased):
             self.columns.remove(news.erased)
-            if self.dense is not None:
-                self.dense.remove(news.erased)
+            for dense in self.dense.values():
+                dense.remove(news.erased)
         if len(news.supersedes):
             self.has_supersedes = True
             self.columns.add_supersedes(news.supersedes[:, 0], news.supersedes[:, 1])

@@ -199,7 +199,7 @@ class Spaces:
         except BaseException:
             sealer.wipe()
             raise
-        return OpenSpace(row.name, store, self._around.clock, self._embedder)
+        return OpenSpace(row.name, store, self._around.clock, self._around.random, self._embedder)
 
 
 def _salt(row: SpaceRow) -> bytes:

@@ -87,10 +87,12 @@ class Upkeep:
         if tail >= WORDS_TAIL_MAX and self._take_lease():
             with self._store.write(tail * BYTES_PER_TAIL_NODE) as writer:
                 writer.merge_words()
-        self._sketch()
-        unsaved = self._index.dense.unsaved if self._index.dense is not None else 0
-        if unsaved >= (SAVE_AT_CLOSE if at_close else SAVE_CHANGES):
-            self._save()
+        with self._store.read() as connection:
+            many = [one for one in vectors.models(connection) if vectors.count(connection, one.code) > EXACT_VECTORS_MAX]
+        for model in many:
+            dense = self._sketch(model)
+            if dense.unsaved >= (SAVE_AT_CLOSE if at_close else SAVE_CHANGES):
+                self._save(dense)
 
     def _check_digests(self) -> None:
         """Once a day, compare what the space holds with its digests; on a mismatch nothing more is read or written."""
@@ -121,19 +123,16 @@ class Upkeep:
             )
             return connection.changes() == 1
 
-    def _sketch(self) -> None:
-        """Make the sketch when the vectors have become many; they are compared one by one until it is whole."""
-        with self._store.read() as connection:
-            models = vectors.models(connection)
-            if not models or vectors.count(connection, models[0].code) <= EXACT_VECTORS_MAX:
-                return
-            with self._index.lock:
-                self._index.refresh(connection, models[0])
-                dense = self._index.dense
-        if dense is not None and dense.sketch is None:
+    def _sketch(self, model: Model) -> DenseIndex:
+        """Make the sketch of many vectors; they are compared one by one until it is whole."""
+        with self._store.read() as connection, self._index.lock:
+            self._index.refresh(connection, model)
+            dense = self._index.dense[model.code]
+        if dense.sketch is None:
             dense = self._make_sketch(dense.model)
-        while dense is not None and dense.sketch is not None and not self._stopping and dense.sketch.extend_graph():
+        while dense.sketch is not None and not self._stopping and dense.sketch.extend_graph():
             time.sleep(0)
+        return dense
 
     def _make_sketch(self, model: Model) -> DenseIndex:
         """Fill a sketch beside the index in use, portion by portion, then put it in its place."""
@@ -144,7 +143,7 @@ class Upkeep:
                 more = fresh.take_portion(connection)
         with self._index.lock, self._store.read() as connection:
             fresh.refresh(connection)
-            self._index.dense = fresh
+            self._index.dense[model.code] = fresh
         return fresh
 
     def _freeze(self, model: Model) -> Frozen:
@@ -160,14 +159,11 @@ class Upkeep:
             vectors.freeze(writer.connection, model.code, frozen.to_bytes())
             return frozen
 
-    def _save(self) -> None:
-        """Save the sketch of this process, without what others erased meanwhile, if the upkeep is ours."""
-        if not self._take_lease():
+    def _save(self, dense: DenseIndex) -> None:
+        """Save a sketch of this process, without what others erased meanwhile, if the upkeep is ours."""
+        if dense.sketch is None or not self._take_lease():
             return
         with self._index.lock:
-            dense = self._index.dense
-            if dense is None or dense.sketch is None:
-                return
             sketch, size = dense.sketch, 64 * len(dense.sketch) + dense.sketch.memory_bytes
         with self._store.write(size) as writer:
             with self._index.lock:

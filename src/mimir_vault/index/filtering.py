@@ -160,6 +160,8 @@ def _looked_up(condition: Condition, columns: Columns, lookup: Lookup | None) ->
             rows = columns.rows(np.asarray(found, np.int64))
             masks.maybe[:] = False
             masks.maybe[rows[rows >= 0]] = True
+            if positive.path[0] == "ref":  # Refs are kept whole, so what is found is certain.
+                masks.sure[:] = masks.maybe
     return Masks(~masks.maybe, ~masks.sure) if turned else masks
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,11 +29,20 @@ METADATA_DEPTH_MAX = 32
 """Deepest nesting of metadata: beyond it parsers of other languages give up."""
 INTEGER_BITS_MAX = 4_096
 """Widest whole number in metadata: Python itself refuses to read decimals beyond about 14,000 bits."""
+DEFAULT_KIND = "turn"
+"""Kind of a node when nothing is said; a view of another kind takes it for nothing said."""
+DUPLICATES = ("mark", "merge")
+"""What happens to a text that is there already: "mark" stores it, and a context shows it once; "merge" gives back the
+node that says the same, unless the draft has a ref or a place in a session."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What becomes a node: its text, and what `Memory.remember` takes as keywords."""
+    """What becomes a node: its text, and what `Memory.remember` takes as keywords.
+
+    `index` True finds the node by its text, False never, a list of passages by these instead. `vector` is the caller's
+    own, float32 (d,) or (n, d) with d that of the memory's embedder; it is used in place of the embedder's.
+    """
 
     text: str = ""
     _: KW_ONLY
@@ -42,7 +51,7 @@ class Draft:
     session: str | None = None
     user: str | None = None
     agent: str | None = None
-    kind: str = "turn"
+    kind: str = DEFAULT_KIND
     at: datetime | str | None = None
     tags: Sequence[str] = ()
     metadata: Mapping[str, Any] | None = None
@@ -50,8 +59,10 @@ class Draft:
     ref: tuple[str, ...] | None = None
     data: bytes | None = None
     index: bool | Sequence[str] = True
+    vector: Any = field(default=None, compare=False)
     expires_at: datetime | str | None = None
     pinned: bool = False
+    duplicates: str = DUPLICATES[0]
 
 
 def make_draft(text: str, fields: Mapping[str, Any]) -> Draft:
@@ -82,6 +93,10 @@ def check_draft(draft: Draft) -> Draft:
     check_name(draft.kind, "kind")
     if not isinstance(draft.pinned, bool):
         raise TypeError("pinned must be True or False")
+    if draft.duplicates not in DUPLICATES:
+        raise ValueError(f"duplicates is one of {', '.join(DUPLICATES)}, not {str(draft.duplicates)[:40]!r}")
+    if draft.vector is not None and draft.index is False:
+        raise ValueError("a vector is given for a node that is never to be found; leave out vector or index=False")
     metadata_json(draft.metadata)
     return replace(
         draft,
@@ -134,21 +149,21 @@ def check_tags(tags: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(kept))
 
 
-def check_ref(ref: Sequence[str]) -> tuple[str, ...]:
-    """Return a ref as a tuple of texts."""
+def check_ref(ref: Sequence[str], name: str = "ref") -> tuple[str, ...]:
+    """Return a ref (or a prefix of refs, by its name in the sentence of an error) as a tuple of texts."""
     if isinstance(ref, (str, bytes)) or not isinstance(ref, (tuple, list)):
-        raise TypeError('ref must be a tuple of texts, for example ("prefs", "ada", "seat")')
+        raise TypeError(f'{name} must be a tuple of texts, for example ("prefs", "ada", "seat")')
     if not ref:
-        raise ValueError("ref is empty; give at least one part")
+        raise ValueError(f"{name} is empty; give at least one part")
     for part in ref:
         if not isinstance(part, str):
-            raise TypeError(f"every part of a ref is text, not {type(part).__name__}")
+            raise TypeError(f"every part of {name} is text, not {type(part).__name__}")
         try:
             part.encode("utf-8")
         except UnicodeEncodeError:
-            raise ValueError("a part of the ref holds half a character (a lone surrogate)") from None
+            raise ValueError(f"a part of {name} holds half a character (a lone surrogate)") from None
     if sum(len(part) for part in ref) > 4 * NAME_LENGTH_MAX or len(ref) > REF_PARTS_MAX:
-        raise ValueError(f"a ref has at most {REF_PARTS_MAX} parts and {4 * NAME_LENGTH_MAX} characters in all")
+        raise ValueError(f"{name} has at most {REF_PARTS_MAX} parts and {4 * NAME_LENGTH_MAX} characters in all")
     return tuple(ref)
 
 

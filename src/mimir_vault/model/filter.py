@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mimir_vault.model.clock import parse_moment
-from mimir_vault.model.draft import check_name, metadata_json, one_line
+from mimir_vault.model.draft import metadata_json, one_line
 
 NAME_FIELDS = ("user", "agent", "session", "speaker", "role", "kind")
 """Fields with one text or none."""
@@ -23,7 +23,10 @@ _PARTS_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison: the field's path (its first part is one of `FIELDS`), an operator, and the value."""
+    """One comparison: the field's path (its first part is one of `FIELDS`), an operator, and the value.
+
+    Views also make conditions on `ref` with the operator `under`, which no `where` can name.
+    """
 
     path: tuple[str, ...]
     operator: str
@@ -76,35 +79,16 @@ class Filterable(Protocol):
         """The node's metadata."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Whose memories a verb is about; None stands for anybody's."""
-
-    user: str | None = None
-    agent: str | None = None
-    session: str | None = None
-
-
-def parse_filter(where: Mapping[Any, Any] | Filter | None, scope: Scope | None = None) -> Filter:
-    """Return the tree of a `where` within a scope; fields side by side must all hold.
+def parse_filter(where: Mapping[Any, Any] | Filter | None) -> Filter:
+    """Return the tree of a `where`; fields side by side must all hold.
 
     Raises:
         TypeError: `where` or a part of it has the wrong type.
         ValueError: an unknown field or operator, an impossible value, or a tree that is too deep or too large.
     """
-    narrowed: list[Filter] = []
-    if scope is not None:
-        for field in ("user", "agent", "session"):
-            if (value := getattr(scope, field)) is not None:
-                check_name(value, field)
-                narrowed.append(Condition((field,), "eq", value))
     if isinstance(where, (Condition, Every, Some, Negated)):
-        parsed: Filter = where
-    else:
-        parsed = EVERYTHING if where is None or where == {} else _parse(where, _TREE_DEPTH_MAX, [0])
-    if not narrowed:
-        return parsed
-    return Every((*narrowed, parsed)) if parsed != EVERYTHING else Every(tuple(narrowed))
+        return where
+    return EVERYTHING if where is None or where == {} else _parse(where, _TREE_DEPTH_MAX, [0])
 
 
 def _parse(where: object, depth: int, count: list[int]) -> Filter:
@@ -318,4 +302,5 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "lte": lambda value, wanted: _comparable(value, wanted) and value <= wanted,
     "contains": _contains,
     "icontains": _icontains,
+    "under": lambda value, wanted: value is not None and value[: len(wanted)] == wanted,
 }

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimir_vault.model.filter import Condition
+from mimir_vault.store import refs
 from mimir_vault.store.names import Names
 from mimir_vault.store.query import each, fetch
 
 VALUE_BYTES_MAX = 64
 """Values are cut here; longer ones that begin alike are told apart when the envelope is opened."""
-TAGS = "tags"
+TAGS, REF = "tags", "ref"
 _SEPARATOR = "\x1f"
 _ENCODER = msgspec.msgpack.Encoder()
 
@@ -72,10 +73,12 @@ def erase(connection: apsw.Connection, names: Names, seq: int, attributes: Itera
 
 
 def lookup(connection: apsw.Connection, condition: Condition) -> NDArray[np.int64] | None:
-    """Return the seqs of all nodes for which a condition on tags or metadata may hold, None when that may be any.
+    """Return the seqs of all nodes for which a condition on tags, metadata or ref may hold, None when that may be any.
 
     Negations (`ne`, `nin`), a comparison with None and `exists` False are true of nodes without the attribute: None.
     """
+    if condition.path[0] == REF:
+        return refs.seqs_under(connection, condition.value)
     path = _SEPARATOR.join(condition.path)
     operator, wanted = condition.operator, condition.value
     values: list[Any] | None = None

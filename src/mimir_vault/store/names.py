@@ -103,8 +103,15 @@ class Threads:
         thread.head = seq
         thread.touched = True
 
-    def drop(self, code: int) -> None:
-        """Count one live node of a chain less."""
+    def join(self, thread: Thread, seq: int, order: int) -> None:
+        """Take a node that had another chain into this one, where its seq says its place."""
+        thread.length = max(thread.length, order + 1)
+        thread.uses += 1
+        thread.head = max(thread.head, seq)
+        thread.touched = True
+
+    def drop(self, code: int, moved: int = 0) -> None:
+        """Count one live node of a chain less; one that is `moved` (its seq) is not its newest any more."""
         thread = self._by_code.get(code)
         if thread is None:
             rows = fetch(self._connection, "SELECT code, length, uses, head FROM thread WHERE code = ?", (code,))
@@ -113,6 +120,8 @@ class Threads:
             thread = self._by_code.setdefault(code, Thread(*rows[0]))
         thread.uses -= 1
         thread.touched = True
+        if moved and thread.head == moved:
+            thread.head = 0
 
     def flush(self) -> None:
         """Write the chains that changed; a chain without live nodes goes."""

@@ -11,7 +11,7 @@ import apsw
 import numpy as np
 
 from mimir_vault.crypto.sealer import SealedNode
-from mimir_vault.errors import AmbiguousIdError, NotFoundError
+from mimir_vault.errors import NotFoundError
 from mimir_vault.store.freshness import Digester
 from mimir_vault.store.query import each, fetch
 
@@ -37,6 +37,12 @@ class Sealer(Digester, Protocol):
 
     def replace_state(self, node: SealedNode, state: bytes) -> SealedNode:
         """Return the node with another state."""
+
+    def seal_vector(self, node: SealedNode, vector: bytes, about: bytes = b"") -> bytes:
+        """Seal a vector of a node, bound to what it is about."""
+
+    def open_vector(self, node: SealedNode, sealed: bytes, about: bytes = b"") -> bytes:
+        """Return a sealed vector (TamperedError when it is another node's, or about something else)."""
 
     def wipe(self) -> None:
         """Forget the keys."""
@@ -79,23 +85,18 @@ def by_id(connection: apsw.Connection, node_id: bytes) -> StoredNode | None:
     return _stored(rows[0]) if rows else None
 
 
-def find(connection: apsw.Connection, digits: str) -> StoredNode | None:
-    """Return the node whose id begins with `digits` (hexadecimal), None where there is none.
+def find(connection: apsw.Connection, digits: str) -> list[StoredNode]:
+    """Return the nodes whose ids begin with `digits` (hexadecimal, at least 8), at most 16 of them.
 
     Raises:
-        AmbiguousIdError: several ids begin so.
         NotFoundError: fewer than 8 digits, or not hexadecimal.
     """
     text = digits.strip().lower()
     if not ID_DIGITS_MIN <= len(text) <= 64 or any(digit not in "0123456789abcdef" for digit in text):
         raise NotFoundError(f"{digits[:80]!r} is no node id: give at least {ID_DIGITS_MIN} of its hexadecimal digits")
-    if len(text) == 64:
-        return by_id(connection, bytes.fromhex(text))
     low, high = bytes.fromhex(text.ljust(64, "0")), bytes.fromhex(text.ljust(64, "f"))
-    rows = fetch(connection, f"SELECT {_COLUMNS} FROM node WHERE id BETWEEN ? AND ? LIMIT 2", (low, high))
-    if len(rows) > 1:
-        raise AmbiguousIdError(f"several node ids begin with {text}; give more digits")
-    return _stored(rows[0]) if rows else None
+    rows = each(connection, f"SELECT {_COLUMNS} FROM node WHERE id BETWEEN ? AND ? ORDER BY id LIMIT 16", (low, high))
+    return [_stored(row) for row in rows]
 
 
 def seqs_of(connection: apsw.Connection, ids: Iterable[bytes]) -> dict[bytes, int]:

@@ -42,7 +42,7 @@ CREATE TABLE tombstone (
 CREATE INDEX tombstone_generation ON tombstone (generation);
 CREATE TABLE model (
     code INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, dimension INTEGER NOT NULL, digest TEXT NOT NULL,
-    probe BLOB NOT NULL, frozen BLOB
+    probe BLOB NOT NULL, frozen BLOB, home INTEGER NOT NULL
 ) STRICT;
 
 -- Derived: all of it can be made again from the truth.
@@ -59,7 +59,7 @@ CREATE TABLE thread (
     code INTEGER PRIMARY KEY AUTOINCREMENT, identity BLOB NOT NULL UNIQUE, length INTEGER NOT NULL,
     uses INTEGER NOT NULL, head INTEGER NOT NULL
 ) STRICT;
-CREATE TABLE ref (path BLOB PRIMARY KEY, seq INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE ref (path BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (path, seq)) STRICT, WITHOUT ROWID;
 CREATE TABLE link (
     newer INTEGER NOT NULL, kind INTEGER NOT NULL, target BLOB NOT NULL, older INTEGER NOT NULL,
     PRIMARY KEY (newer, kind, target)

@@ -14,13 +14,15 @@ from mimir_vault.store.query import each, fetch
 
 PART_BYTES = 256 << 10
 """The saved sketch is cut into rows of this size, so that one change rewrites little."""
+_MODEL = "code, name, dimension, digest, probe, frozen, home"
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """An embedder that a space holds vectors of; `probe` is its vector of a fixed sentence, float32 bytes.
 
-    `frozen` is what the index fixed for this model before its first sketch (opaque here), None until then.
+    `frozen` is what the index fixed for this model before its first sketch (opaque here), None until then. `home` is 1
+    for the space's own embedder, 0 for one that a view brought along.
     """
 
     code: int
@@ -29,6 +31,7 @@ class Model:
     digest: str
     probe: bytes
     frozen: bytes | None
+    home: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,19 +58,25 @@ def models(connection: apsw.Connection) -> list[Model]:
     """Return the models of a space, oldest first."""
     return [
         Model(*row)
-        for row in each(connection, "SELECT code, name, dimension, digest, probe, frozen FROM model ORDER BY code")
+        for row in each(connection, f"SELECT {_MODEL} FROM model ORDER BY code")
     ]
 
 
-def put_model(connection: apsw.Connection, name: str, dimension: int, digest: str, probe: bytes) -> Model:
+def put_model(
+    connection: apsw.Connection, name: str, dimension: int, digest: str, probe: bytes, *, home: bool = True
+) -> Model:
     """Write a new model."""
     row = fetch(
         connection,
-        "INSERT INTO model (name, dimension, digest, probe) VALUES (?, ?, ?, ?)"
-        " RETURNING code, name, dimension, digest, probe, frozen",
-        (name, dimension, digest, probe),
+        f"INSERT INTO model (name, dimension, digest, probe, home) VALUES (?, ?, ?, ?, ?) RETURNING {_MODEL}",
+        (name, dimension, digest, probe, int(home)),
     )[0]
     return Model(*row)
+
+
+def about(model: Model, window: int) -> bytes:
+    """Return what a sealed vector is bound to besides its node: name and dimension of its model, and its window."""
+    return model.name.encode() + b"\x00" + model.dimension.to_bytes(4, "big") + window.to_bytes(4, "big")
 
 
 def freeze(connection: apsw.Connection, model: int, frozen: bytes) -> None:
@@ -91,6 +100,55 @@ def put_passages(connection: apsw.Connection, seq: int, model: int, vectors: Seq
             "INSERT INTO passage VALUES (?, ?, ?, ?, ?)",
             [(seq, model, one.window, one.start, one.stop) for one in vectors],
         )
+
+
+def copy(connection: apsw.Connection, older: int, newer: int) -> int:
+    """Give a node the vectors of another one, by whatever models they are; return how many there were."""
+    connection.execute(
+        "INSERT INTO vector (seq, model, window, data) SELECT ?, model, window, data FROM vector WHERE seq = ?"
+        " ORDER BY vid",
+        (newer, older),
+    )
+    copied = connection.changes()
+    connection.execute(
+        "INSERT INTO passage SELECT ?, model, window, start, stop FROM passage WHERE seq = ?", (newer, older)
+    )
+    return copied
+
+
+def put_sealed(connection: apsw.Connection, seq: int, model: int, sealed: Sequence[bytes]) -> None:
+    """Write the sealed vectors that a caller gave for a node: they are truth, and outlive every rebuild."""
+    rows = [(seq, model, window, data) for window, data in enumerate(sealed)]
+    connection.executemany("INSERT INTO sealed_vector VALUES (?, ?, ?, ?)", rows)
+
+
+def sealed_of(connection: apsw.Connection, seqs: Sequence[int]) -> dict[tuple[int, int], list[bytes]]:
+    """Return the sealed vectors of nodes by (seq, model), in the order of their windows."""
+    found: dict[tuple[int, int], list[bytes]] = {}
+    if len(seqs):
+        rows = each(
+            connection,
+            "SELECT seq, model, data FROM sealed_vector WHERE seq IN carray(?) ORDER BY seq, model, window",
+            (apsw.carray(np.array(seqs, dtype=np.int64)),),
+        )
+        for seq, model, data in rows:
+            found.setdefault((seq, model), []).append(data)
+    return found
+
+
+def models_of(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, int]:
+    """Return the code of the model that each of these nodes has vectors of; nodes without vectors are left out."""
+    return (
+        dict(
+            each(
+                connection,
+                "SELECT seq, max(model) FROM vector WHERE seq IN carray(?) GROUP BY seq",
+                (apsw.carray(np.array(seqs, dtype=np.int64)),),
+            )
+        )
+        if len(seqs)
+        else {}
+    )
 
 
 def erase(connection: apsw.Connection, seqs: Sequence[int]) -> list[tuple[int, int]]:

@@ -8,10 +8,11 @@ from typing import Any
 
 import apsw
 
-from mimir_vault.model.codec import Metadata, State, decode, decode_values, encode
+from mimir_vault.model.codec import Metadata, State, decode, decode_state, decode_values, encode, encode_state
 from mimir_vault.model.facets import HIDDEN, NEVER, PINNED, UNINDEXED, Facets
 from mimir_vault.model.link import LINK_KINDS
-from mimir_vault.store import attributes, audit, links, nodes, traces, vectors, words
+from mimir_vault.store import attributes, audit, links, nodes, padding, refs, traces, vectors, words
+from mimir_vault.store.database import PAGE_BYTES
 from mimir_vault.store.freshness import Change
 from mimir_vault.store.names import Names, Thread, Threads, thread_identity
 from mimir_vault.store.nodes import NODE_TAG, TOMBSTONE_TAG, Sealer, StoredNode
@@ -32,11 +33,6 @@ class Findable:
     terms: Mapping[str, int] = field(default_factory=dict)
     model: int = 0
     vectors: Sequence[NewVector] = ()
-
-
-def ref_path(ref: Sequence[str]) -> bytes:
-    """Return a ref as bytes that sort part by part, so that a subtree is a range: each part escaped, ended by 00 00."""
-    return b"".join(part.encode().replace(b"\x00", b"\x00\xff") + b"\x00\x00" for part in ref)
 
 
 class Writer:
@@ -86,7 +82,7 @@ class Writer:
         self, payload: bytes, metadata: Metadata, state: State, findable: Findable, thread: Thread | None
     ) -> StoredNode:
         """Seal a node and write all its rows."""
-        sealed = self.sealer.seal(payload, encode(metadata), encode(state))
+        sealed = self.sealer.seal(payload, encode(metadata), encode_state(state))
         seq = nodes.insert(self.connection, sealed)
         self._ids[seq] = sealed.id
         self.change.put(NODE_TAG, nodes.element(sealed))
@@ -117,7 +113,18 @@ class Writer:
             if kind != FOLLOWS:
                 links.put(self.connection, seq, kind, target)
         if state.ref is not None:
-            self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (ref_path(state.ref), seq))
+            refs.put(self.connection, state.ref, seq)
+
+    def put_given(self, node: StoredNode, model: vectors.Model, given: Sequence[bytes]) -> None:
+        """Seal the vectors that a caller gave for a node: float32 bytes, one per window."""
+        sealed = [
+            self.sealer.seal_vector(node.sealed, one, vectors.about(model, window)) for window, one in enumerate(given)
+        ]
+        vectors.put_sealed(self.connection, node.seq, model.code, sealed)
+
+    def make_room(self, bytes_needed: int) -> None:
+        """Free padding for what a verb inside a longer transaction is about to write."""
+        padding.release(self.connection, -(-bytes_needed // PAGE_BYTES))
 
     def _put_facets(
         self, seq: int, metadata: Metadata, state: State, findable: Findable, thread: Thread | None
@@ -125,7 +132,7 @@ class Writer:
         code = self._names.code
         facets = Facets(
             seq=seq, at=metadata.at, recorded=metadata.recorded,
-            expires=NEVER if state.expires is None else state.expires,
+            expires=_ends(state),
             user=code(metadata.user), agent=code(metadata.agent), speaker=code(metadata.speaker),
             role=code(metadata.role), kind=code(metadata.kind), session=code(metadata.session),
             thread=thread.code if thread is not None else 0,
@@ -155,23 +162,32 @@ class Writer:
         """Give a node another state; its id stays."""
         self.write_rows()
         metadata = decode(Metadata, self.sealer.open_metadata(node.sealed))
-        before = decode(State, self.sealer.open_state(node.sealed))
+        before = decode_state(self.sealer.open_state(node.sealed))
         sealed = self.sealer.replace_state(node.sealed, encode(state))
         self.connection.execute("UPDATE node SET state = ? WHERE seq = ?", (sealed.state, node.seq))
         self.change.take(NODE_TAG, nodes.element(node.sealed))
         self.change.put(NODE_TAG, nodes.element(sealed))
         row = fetch(self.connection, "SELECT data FROM facet WHERE seq = ?", (node.seq,))
-        facets = Facets.unpack(row[0][0])._replace(
-            expires=NEVER if state.expires is None else state.expires, flags=_flags(metadata, state)
-        )
-        self.connection.execute("UPDATE facet SET data = ? WHERE seq = ?", (facets.pack(), node.seq))
-        self.connection.execute("INSERT OR IGNORE INTO change VALUES (?, ?)", (self.generation, node.seq))
+        facets = Facets.unpack(row[0][0])._replace(expires=_ends(state), flags=_flags(metadata, state))
         if before.ref != state.ref:
             if before.ref is not None:
-                self.connection.execute("DELETE FROM ref WHERE path = ? AND seq = ?", (ref_path(before.ref), node.seq))
+                refs.remove(self.connection, before.ref, node.seq)
             if state.ref is not None:
-                self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (ref_path(state.ref), node.seq))
+                refs.put(self.connection, state.ref, node.seq)
+            facets = facets._replace(thread=self._move_thread(node.seq, metadata, facets.thread, before, state))
+        self.connection.execute("UPDATE facet SET data = ? WHERE seq = ?", (facets.pack(), node.seq))
+        self.connection.execute("INSERT OR IGNORE INTO change VALUES (?, ?)", (self.generation, node.seq))
         return StoredNode(node.seq, sealed)
+
+    def _move_thread(self, seq: int, metadata: Metadata, code: int, before: State, state: State) -> int:
+        """Take a node to the chain of its session under its new ref; return the chain's code."""
+        under, was = (one.ref[:-1] if one.ref is not None else () for one in (state, before))
+        if metadata.session is None or under == was:
+            return code
+        self._threads.drop(code, moved=seq)
+        thread = self.thread(under, metadata.user, metadata.agent, metadata.session)
+        self._threads.join(thread, seq, metadata.order)
+        return thread.code
 
     def erase(self, gone: Sequence[StoredNode], erase_codes: EraseCodes) -> list[int]:
         """Remove nodes, their keys and all derived of them; return the seqs of nodes they had superseded."""
@@ -193,7 +209,7 @@ class Writer:
     def _erase_rows(self, node: StoredNode) -> list[int]:
         seq, sealed = node.seq, node.sealed
         metadata = decode(Metadata, self.sealer.open_metadata(sealed))
-        state = decode(State, self.sealer.open_state(sealed))
+        state = decode_state(self.sealer.open_state(sealed))
         found = attributes.attributes_of(metadata.tags, decode_values(metadata.values))
         attributes.erase(self.connection, self._names, seq, found)
         superseded, older = links.erase(self.connection, seq, sealed.id)
@@ -205,23 +221,13 @@ class Writer:
         for table in ("change", "sealed_vector", "node"):
             self.connection.execute(f"DELETE FROM {table} WHERE seq = ?", (seq,))
         if state.ref is not None:
-            self._give_back(state.ref, seq, superseded)
+            refs.remove(self.connection, state.ref, seq)
         self.connection.execute(
             "INSERT INTO tombstone VALUES (?, ?, ?, ?)", (sealed.id, self.generation, seq, superseded)
         )
         self.change.take(NODE_TAG, nodes.element(sealed))
         self.change.put(TOMBSTONE_TAG, nodes.tombstone_element(sealed.id, self.generation, superseded))
         return older
-
-    def _give_back(self, ref: tuple[str, ...], seq: int, superseded: bytes) -> None:
-        """Let a ref point at the newest of what its erased holder had superseded, as `derive` would have it."""
-        path = ref_path(ref)
-        self.connection.execute("DELETE FROM ref WHERE path = ? AND seq = ?", (path, seq))
-        if self.connection.changes():
-            older = nodes.seqs_of(self.connection, links.split(superseded)).values()
-            for _, stored in sorted(nodes.by_seq(self.connection, sorted(older)).items()):
-                if decode(State, self.sealer.open_state(stored.sealed)).ref == ref:
-                    self.connection.execute("INSERT OR REPLACE INTO ref VALUES (?, ?)", (path, stored.seq))
 
     def _erase_codes(self, gone: Sequence[tuple[int, int]], erase_codes: EraseCodes) -> None:
         """Overwrite the codes of erased vectors in the saved sketches: a removed code would stay in their bytes."""
@@ -250,6 +256,11 @@ class Writer:
         words.drop(self.connection, self._unused)
         self._names.flush()
         self._threads.flush()
+
+
+def _ends(state: State) -> int:
+    """Return when a node is to be forgotten by itself: at its expiry or at the end of its grace."""
+    return min((one for one in (state.expires, state.forget_at) if one is not None), default=NEVER)
 
 
 def _flags(metadata: Metadata, state: State) -> int:
