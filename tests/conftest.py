@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
-from stand_ins import HashEmbedder, SteppingClock
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def embedder() -> HashEmbedder:
 
 
 @pytest.fixture
-def clock() -> SteppingClock:
+def clock() -> FixedClock:
     """A clock that begins on 2026-05-01 and goes on by a second whenever it is asked."""
-    return SteppingClock()
+    return FixedClock(step=1)
 
 
 @pytest.fixture
-def vaults(tmp_path: Path, state_folder: Path, embedder: HashEmbedder, clock: SteppingClock) -> Iterator[QuickVaults]:
+def vaults(tmp_path: Path, state_folder: Path, embedder: HashEmbedder, clock: FixedClock) -> Iterator[QuickVaults]:
     """The factory of quick vaults: `vaults.create()`, `vaults.open()`, `vaults.path()`."""
     quick = QuickVaults(tmp_path, state_folder, embedder, clock)
     yield quick

@@ -1,17 +1,12 @@
-"""Quick vaults for tests: a raw key in place of Argon2, files of 1 MiB, the hash embedder, a stepping clock."""
+"""Quick vaults of our own tests: several in one folder, opened and locked at will, of what users' tests are given."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from mimir_vault.testing import RAW_KEY, SIZE_FLOOR, FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
-from stand_ins import HashEmbedder, SteppingClock
-
-RAW_KEY = bytes(range(32))
-"""Unlocks every quick vault."""
-SIZE_FLOOR = 1 << 20
-"""Size floor of quick vaults: the smallest there is."""
 
 
 class QuickVaults:
@@ -21,11 +16,11 @@ class QuickVaults:
     """
 
     def __init__(
-        self, folder: Path, state_folder: Path, embedder: HashEmbedder | None = None, clock: SteppingClock | None = None
+        self, folder: Path, state_folder: Path, embedder: HashEmbedder | None = None, clock: FixedClock | None = None
     ) -> None:
         self.folder = folder
         self._around: dict[str, Any] = {
-            "state_folder": state_folder, "embedder": embedder or HashEmbedder(), "clock": clock or SteppingClock(),
+            "state_folder": state_folder, "embedder": embedder or HashEmbedder(), "clock": clock or FixedClock(step=1),
         }  # fmt: skip
         self._made: list[Vault] = []
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,19 @@ def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         exec(compile(block, name, "exec"), names)
 
     assert blocks
+
+
+def test_the_guide_to_testing_is_a_file_of_tests(tmp_path: Path) -> None:
+    """Its Python, put together, is what pytest runs; every test in it passes."""
+    text = (ROOT / "docs" / "guides" / "testing.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "test_guide.py").write_text("\n\n".join(blocks), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", "test_guide.py"]
+
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert f"{len(re.findall('(?m)^def test_', text))} passed" in run.stdout
 
 
 def test_every_decision_is_listed() -> None:

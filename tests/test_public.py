@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import mimir_vault as mimir
+from mimir_vault import testing
 from mimir_vault.key_slots import KeySlots
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,6 +86,12 @@ SIGNATURES: dict[str, tuple[Any, str]] = {
     "memory.verify": (mimir.Memory.verify, "*, full=False, progress=None"),
     "memory.rebuild": (mimir.Memory.rebuild, "progress=None"),
     "memory.close": (mimir.Memory.close, ""),
+    # Testing
+    "testing.HashEmbedder": (testing.HashEmbedder, "dimension=64, name=None"),
+    "testing.FixedClock": (testing.FixedClock, f"moment={testing.FIRST_MOMENT!r}, *, step=0.0"),
+    "testing.clock.advance": (testing.FixedClock.advance, "seconds"),
+    "testing.temporary_vault": (testing.temporary_vault, "folder=None, **given"),
+    "testing.temporary_memory": (testing.temporary_memory, "folder=None, space='main', **given"),
 }  # fmt: skip
 """What a caller may write; `random` is os.urandom unless a test hands in another."""
 
@@ -229,7 +236,7 @@ def test_importing_loads_no_library() -> None:
 def test_the_vault_is_imported_without_the_model_and_the_command_line() -> None:
     """`Vault` needs neither the runtime of the model nor what the terminal needs."""
     code = f"from mimir_vault import Vault{LOADED}"
-    assert python(code, "onnxruntime tokenizers typer rich asyncio").strip() == "[]"
+    assert python(code, "onnxruntime tokenizers typer rich asyncio mimir_vault.testing").strip() == "[]"
 
 
 EACH_FIRST = """

@@ -18,10 +18,8 @@ import pytest
 import mimir_vault
 from cli.command_runs import PASSPHRASE, SECONDS_MAX, TURNS, Ran, Run
 from mimir_vault.cli import app, terminal
+from mimir_vault.testing import RAW_KEY, SIZE_FLOOR, HashEmbedder
 from mimir_vault.vault import Vault
-from stand_ins import HashEmbedder
-
-RAW_KEY = bytes(range(32))
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +36,7 @@ def real_vault(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A vault with a passphrase that tests copy, holding `TURNS`, embedded by the bundled model."""
     folder = tmp_path_factory.mktemp("real")
     with Vault.create(
-        folder / "vault", passphrase=PASSPHRASE, profile="interactive", recovery=False, size_floor=1 << 20,
+        folder / "vault", passphrase=PASSPHRASE, profile="interactive", recovery=False, size_floor=SIZE_FLOOR,
         state_folder=folder / "state",
     ) as vault:  # fmt: skip
         remember_turns(vault)
@@ -103,7 +101,7 @@ def quick_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A vault with a raw key that quick tests copy, holding `TURNS`, embedded by hashes."""
     folder = tmp_path_factory.mktemp("quick")
     with Vault.create(
-        folder / "vault", raw_key=RAW_KEY, recovery=False, size_floor=1 << 20, embedder=HashEmbedder(),
+        folder / "vault", raw_key=RAW_KEY, recovery=False, size_floor=SIZE_FLOOR, embedder=HashEmbedder(),
         state_folder=folder / "state",
     ) as vault:  # fmt: skip
         remember_turns(vault)

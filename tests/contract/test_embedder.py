@@ -9,7 +9,7 @@ import pytest
 
 from mimir_vault.embed.embedder import CheckedEmbedder, Embedder, is_same_model, probe
 from mimir_vault.embed.registry import NAMES, bundled
-from stand_ins import HashEmbedder
+from mimir_vault.testing import HashEmbedder
 
 TEXTS = ["The ferry leaves at noon.", "Le bac part à midi.", "", "The ferry leaves at noon.", "naïve 日本 " * 200]
 EMBEDDERS: dict[str, Callable[[], Embedder]] = {

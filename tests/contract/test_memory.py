@@ -12,7 +12,7 @@ import pytest
 
 import mimir_vault as mimir
 from mimir_vault import Draft, Link, Memory, Node, Vault
-from stand_ins import FIRST_MOMENT, SECOND, SteppingClock
+from mimir_vault.testing import FIRST_MOMENT, FixedClock
 
 ROME = timezone(timedelta(hours=2))
 
@@ -56,14 +56,14 @@ def test_every_field_comes_back(memory: Memory) -> None:
     assert node.at.utcoffset() == timedelta(hours=2)
 
 
-def test_what_is_left_out_has_its_default(memory: Memory, clock: SteppingClock) -> None:
+def test_what_is_left_out_has_its_default(memory: Memory, clock: FixedClock) -> None:
     """A node is a turn that happened when it was stored, with nothing else to it."""
     node = memory.remember("hello")
     assert (node.kind, node.speaker, node.role, node.session, node.user, node.agent) == ("turn",) + (None,) * 5
     assert (node.tags, node.metadata, node.links, node.ref, node.data, node.pinned) == ((), {}, (), None, None, False)
     assert node.at == node.recorded_at
     assert node.recorded_at.utcoffset() == timedelta(0)
-    assert node.recorded_at <= datetime.fromtimestamp(clock.moment / 1e6, UTC)
+    assert node.recorded_at <= clock.moment
 
 
 def test_text_may_be_empty_where_ref_metadata_or_data_is_given(memory: Memory) -> None:
@@ -76,7 +76,7 @@ def test_text_may_be_empty_where_ref_metadata_or_data_is_given(memory: Memory) -
 
 def test_storing_moments_always_rise(vaults: Any) -> None:
     """Also when the clock stands or goes back: `recorded_at` orders the nodes."""
-    clock = SteppingClock(step=0)
+    clock = FixedClock()
     memory = vaults.create(clock=clock).space()
     nodes = memory.remember_many([Draft("one"), Draft("two")])
     clock.advance(-3_600)
@@ -168,7 +168,7 @@ def test_index_says_by_what_a_node_is_found(memory: Memory) -> None:
     assert memory.get(hidden.id) is not None
 
 
-def test_superseding_carries_over_what_is_not_given(memory: Memory, clock: SteppingClock) -> None:
+def test_superseding_carries_over_what_is_not_given(memory: Memory, clock: FixedClock) -> None:
     """The new node has the old one's fields but for those given, and happens now; history is kept."""
     fields: dict[str, Any] = {
         "speaker": "Ada", "role": "user", "session": "s1", "user": "ada", "agent": "travel", "kind": "fact",
@@ -189,7 +189,7 @@ def test_superseding_carries_over_what_is_not_given(memory: Memory, clock: Stepp
 
 
 def test_what_is_superseded_is_not_recalled_even_when_what_came_between_has_expired(
-    memory: Memory, clock: SteppingClock
+    memory: Memory, clock: FixedClock
 ) -> None:
     """A fact that was replaced twice does not come back beside its newest version."""
     three = memory.remember("the meeting is at three")
@@ -242,7 +242,7 @@ def test_when_nothing_was_stored_the_cause_itself_comes(memory: Memory) -> None:
     assert memory.count() == 0
 
 
-def test_an_expired_node_is_not_there(memory: Memory, clock: SteppingClock) -> None:
+def test_an_expired_node_is_not_there(memory: Memory, clock: FixedClock) -> None:
     """Expiry hides: no verb gives it any more, but an erasure still reaches it."""
     node = memory.remember("the gate is B7", expires_at=datetime(2026, 5, 2, tzinfo=UTC), user="ada")
     assert memory.count() == 1
@@ -359,4 +359,4 @@ def test_threads_may_share_a_memory(memory: Memory) -> None:
 
 def test_moments_are_microseconds_of_the_clock(memory: Memory) -> None:
     """`recorded_at` is what the clock said."""
-    assert (memory.remember("x").recorded_at - datetime.fromtimestamp(FIRST_MOMENT / SECOND, UTC)).microseconds == 0
+    assert (memory.remember("x").recorded_at - FIRST_MOMENT).microseconds == 0

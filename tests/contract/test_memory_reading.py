@@ -11,8 +11,7 @@ import pytest
 
 import mimir_vault as mimir
 from mimir_vault import Context, Draft, Hits, Lane, Memory, Node, Vault
-from mimir_vault.model.clock import from_micros
-from stand_ins import HashEmbedder, SteppingClock
+from mimir_vault.testing import FixedClock, HashEmbedder
 
 DAY = timedelta(1)
 MAY = datetime(2026, 5, 1, 9, tzinfo=UTC)
@@ -31,7 +30,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memory]:
     folder = tmp_path_factory.mktemp("reading")
     vault = Vault.create(
         folder / "vault", raw_key=bytes(32), recovery=False, size_floor=1 << 20, embedder=HashEmbedder(),
-        clock=SteppingClock(), state_folder=folder / "state",
+        clock=FixedClock(step=1), state_folder=folder / "state",
     )  # fmt: skip
     with vault:
         space = vault.space()
@@ -187,12 +186,12 @@ def test_neighbours_of_another_session_lend_nothing(vault: Vault) -> None:
 
 
 @pytest.fixture
-def seats(vault: Vault, clock: SteppingClock) -> tuple[Memory, datetime]:
+def seats(vault: Vault, clock: FixedClock) -> tuple[Memory, datetime]:
     """A preference that changed in June, which was told in July; and the moment between the two tellings."""
     memory = vault.space()
     old = memory.remember("I prefer aisle seats", at="2026-05-01T00:00Z")
     clock.advance(60 * 86_400)
-    between = from_micros(clock.moment)
+    between = clock.moment
     clock.advance(86_400)
     memory.supersede(old.id, "I prefer window seats", at="2026-06-01T00:00Z")
     return memory, between

@@ -10,9 +10,9 @@ import pytest
 from crash.mounting import SmallDisk, small_disk, why_not
 from mimir_vault.errors import DiskFullError, InterruptedBatchError, MimirError
 from mimir_vault.model.draft import Draft
+from mimir_vault.testing import RAW_KEY, HashEmbedder
 from mimir_vault.vault import Vault
-from quick_vaults import RAW_KEY, QuickVaults
-from stand_ins import HashEmbedder
+from quick_vaults import QuickVaults
 
 pytestmark = pytest.mark.skipif(why_not() != "", reason=why_not() or "-")
 LONG = "a long turn about many things " * 60

@@ -10,9 +10,9 @@ from itertools import count
 from pathlib import Path
 
 from mimir_vault.model.draft import Draft
+from mimir_vault.testing import HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
-from stand_ins import HashEmbedder
 
 TEXT = "This is turn {} about the {} things of the day."
 

@@ -12,8 +12,8 @@ import pytest
 from forensics.building import Scanned, codes_of, listening, make_sketch, remember_turns, sketch_from, take_texts
 from forensics.damage import Aged, build_aged
 from forensics.invented import Inventor
+from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
-from stand_ins import HashEmbedder, SteppingClock
 
 PASSPHRASE = "vormelade quinstocking brathume"
 SKETCH_FROM = 60
@@ -25,7 +25,11 @@ def scanned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scanned]:
     """A vault with two spaces, a sketch, superseded and forgotten nodes; copied closed, and open with a WAL."""
     folder = tmp_path_factory.mktemp("scanned")
     found, inventor = Scanned(), Inventor(7)
-    around: dict[str, Any] = {"embedder": HashEmbedder(384), "clock": SteppingClock(), "state_folder": folder / "state"}
+    around: dict[str, Any] = {
+        "embedder": HashEmbedder(384),
+        "clock": FixedClock(step=1),
+        "state_folder": folder / "state",
+    }
     with listening() as heard, sketch_from(SKETCH_FROM):
         vault = Vault.create(
             folder / "vault", passphrase=PASSPHRASE, profile="interactive", recovery=True, size_floor=1 << 20, **around

@@ -24,9 +24,9 @@ from mimir_vault.model.node import Node
 from mimir_vault.store import nodes, traces
 from mimir_vault.store.fresh_database import FreshDatabase
 from mimir_vault.store.freshness import note_check
+from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
-from stand_ins import HashEmbedder, SteppingClock
 
 PAGE = pages.PAGE
 Held = Mapping[str, list[Node]]
@@ -143,7 +143,7 @@ def change_state(memory: Memory, node: Node) -> None:
 def build_aged(folder: Path) -> Aged:
     """Make a vault in which every table changes between two moments, and keep copies of both."""
     aged = Aged(folder, folder / "older", folder / "newer")
-    clock, inventor = SteppingClock(), Inventor(41)
+    clock, inventor = FixedClock(step=1), Inventor(41)
     vaults = QuickVaults(folder, folder / "state", TwoWindows(), clock)
     with sketch_from(20), nothing_moves():
         with vaults.create() as vault:

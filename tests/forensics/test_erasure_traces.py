@@ -15,9 +15,9 @@ from forensics.invented import Inventor, texts_of
 from mimir_vault.index.sketch import Sketch
 from mimir_vault.memory import Memory
 from mimir_vault.store.fresh_database import FreshDatabase
+from mimir_vault.testing import HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
-from stand_ins import HashEmbedder
 
 NODES = 240
 SKETCH_FROM = 80

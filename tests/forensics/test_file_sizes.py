@@ -9,9 +9,9 @@ import pytest
 
 from forensics import scanning
 from mimir_vault.model.draft import Draft
+from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
-from stand_ins import HashEmbedder, SteppingClock
 
 COUNTS = (1, 10, 100, 1_000, 5_000)
 """Nodes of the vaults that are compared."""
@@ -41,7 +41,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Path]]
     for count in COUNTS:
         folder = made[count] = tmp_path_factory.mktemp("grown")
         with Vault.create(
-            folder / "vault", raw_key=bytes(32), recovery=False, embedder=HashEmbedder(384), clock=SteppingClock(),
+            folder / "vault", raw_key=bytes(32), recovery=False, embedder=HashEmbedder(384), clock=FixedClock(step=1),
             state_folder=folder / "state",
         ) as vault:  # fmt: skip
             vault.space().remember_many(drafts(count))

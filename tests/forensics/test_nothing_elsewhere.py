@@ -17,7 +17,7 @@ import logging, sys
 logging.basicConfig(level=logging.DEBUG)
 from mimir_vault.errors import MimirError
 from mimir_vault.vault import Vault
-from stand_ins import HashEmbedder
+from mimir_vault.testing import HashEmbedder
 words = sys.argv[1:]
 with Vault.create("vault", raw_key=bytes(32), recovery=False, size_floor=1 << 20, embedder=HashEmbedder()) as vault:
     memory = vault.space()
@@ -58,8 +58,8 @@ def test_only_vault_and_pins_are_written(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no permission bits")
 def test_only_the_owner_may_read(tmp_path: Path) -> None:
     """Vault folder and state folder, and so all files in them, are closed to other users of the machine."""
+    from mimir_vault.testing import HashEmbedder
     from mimir_vault.vault import Vault
-    from stand_ins import HashEmbedder
 
     before = os.umask(0o022)
     try:

@@ -18,8 +18,8 @@ from mimir_vault.memory import Memory
 from mimir_vault.model.draft import Draft
 from mimir_vault.model.filter import Scope, matches, parse_filter
 from mimir_vault.model.node import Node
+from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
-from stand_ins import HashEmbedder, SteppingClock
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
 PAST, FUTURE = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
@@ -107,7 +107,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         """Create the vault, and open it a second time as another process would."""
         self.folder = Path(tempfile.mkdtemp(prefix="mimir-test-"))
         self.around: dict[str, Any] = {
-            "raw_key": bytes(32), "embedder": HashEmbedder(16), "clock": SteppingClock(),
+            "raw_key": bytes(32), "embedder": HashEmbedder(16), "clock": FixedClock(step=1),
             "state_folder": self.folder / "state",
         }  # fmt: skip
         self.vault = Vault.create(self.folder / "vault", recovery=False, size_floor=1 << 20, **self.around)

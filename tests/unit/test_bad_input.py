@@ -12,7 +12,7 @@ import pytest
 
 import mimir_vault as mimir
 from mimir_vault import Draft, Memory, Vault
-from stand_ins import HashEmbedder, SteppingClock
+from mimir_vault.testing import FixedClock, HashEmbedder
 
 MIB = 1 << 20
 SURROGATE = "half \ud800"
@@ -24,7 +24,7 @@ def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Memory]:
     folder = tmp_path_factory.mktemp("bad-input")
     vault = Vault.create(
         folder / "vault", raw_key=bytes(32), recovery=False, size_floor=MIB, embedder=HashEmbedder(),
-        clock=SteppingClock(), state_folder=folder / "state",
+        clock=FixedClock(step=1), state_folder=folder / "state",
     )  # fmt: skip
     with vault:
         space = vault.space()

@@ -13,7 +13,7 @@ import pytest
 import mimir_vault as mimir
 from mimir_vault import Vault
 from mimir_vault.keyslots.header import HEADER_LENGTH, MAGIC
-from stand_ins import HashEmbedder
+from mimir_vault.testing import HashEmbedder
 
 
 def refused(error: type[Exception], says: str, work: Callable[[], Any]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from mimir_vault import Draft, Link, Memory, Vault
 from mimir_vault.checking import DERIVED_TABLES, REBUILD_BATCH, check_database
 from mimir_vault.store import audit
-from stand_ins import HashEmbedder
+from mimir_vault.testing import HashEmbedder
 
 
 @pytest.fixture
@@ -85,6 +85,7 @@ def test_derived_data_that_was_changed_is_found_and_made_again(memory: Memory, s
 TRUTH_DAMAGE = {
     "DELETE FROM node WHERE seq = 2": "nodes are not those last written; restore a backup",
     "UPDATE node SET state = (SELECT state FROM node WHERE seq = 1) WHERE seq = 2": "restore a backup",
+    "UPDATE node SET state = x'' WHERE seq = 2": "the nodes are not those last written; restore a backup",
     "UPDATE node SET payload = (SELECT payload FROM node WHERE seq = 1) WHERE seq = 2": "restore a backup",
     "UPDATE node SET wrap = (SELECT wrap FROM node WHERE seq = 1) WHERE seq = 2": "restore a backup",
     "DELETE FROM tombstone": "restore a backup",

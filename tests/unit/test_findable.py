@@ -10,7 +10,7 @@ from mimir_vault.embed.embedder import CheckedEmbedder
 from mimir_vault.findable import SPEAKER_SHOWN, Body, embedded_form, find_by
 from mimir_vault.index.quantise import cosines
 from mimir_vault.store.vectors import Model
-from stand_ins import HashEmbedder
+from mimir_vault.testing import HashEmbedder
 
 
 class Noting(HashEmbedder):

@@ -9,7 +9,7 @@ import pytest
 
 from mimir_vault import Memory, Vault, errors
 from mimir_vault.shared_embedder import SharedEmbedder
-from stand_ins import HashEmbedder
+from mimir_vault.testing import HashEmbedder
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from mimir_vault.errors import TamperedError
 from mimir_vault.index.planner import Plan
 from mimir_vault.recalling import Query, check_lanes, recall
 from mimir_vault.store import nodes
-from stand_ins import HashEmbedder
+from mimir_vault.testing import HashEmbedder
 
 WORDS = ["seat", "train", "harbour", "passport", "meal", "hotel", "walrus", "zebra", "night", "Trieste"]
 

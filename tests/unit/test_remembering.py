@@ -11,7 +11,7 @@ from mimir_vault import Draft, InterruptedBatchError, Link, Memory, Vault, error
 from mimir_vault import remembering as module
 from mimir_vault.model.draft import check_draft
 from mimir_vault.store import audit, padding
-from stand_ins import HashEmbedder, SteppingClock
+from mimir_vault.testing import FixedClock, HashEmbedder
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_forgetting_is_audited_by_ids_alone(memory: Memory) -> None:
 
 def test_a_moment_given_by_text_keeps_its_zone(vaults: Any) -> None:
     """Two nodes of one moment in different zones are equal in time and told apart in form."""
-    memory = vaults.create(clock=SteppingClock()).space()
+    memory = vaults.create(clock=FixedClock(step=1)).space()
     one = memory.remember("x", at="2026-05-01T09:00+02:00")
     two = memory.remember("y", at="2026-05-01T07:00Z")
     assert one.at == two.at

@@ -9,12 +9,12 @@ import pytest
 
 from mimir_vault.model.clock import SystemClock
 from mimir_vault.surroundings import Surroundings, default_path, default_state_folder
-from stand_ins import HashEmbedder, SteppingClock
+from mimir_vault.testing import FixedClock, HashEmbedder
 
 
 def test_what_is_given_is_taken(tmp_path: Path) -> None:
     """Embedder, clock, randomness and folder; text paths become paths."""
-    embedder, clock = HashEmbedder(), SteppingClock()
+    embedder, clock = HashEmbedder(), FixedClock(step=1)
     around = Surroundings.of(embedder, clock, bytes, str(tmp_path), read_only=True, accept_rollback=True)
     assert (around.embedder, around.clock, around.random) == (embedder, clock, bytes)
     assert (around.state_folder, around.read_only, around.accept_rollback) == (tmp_path, True, True)

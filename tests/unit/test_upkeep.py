@@ -15,8 +15,8 @@ from mimir_vault.errors import MimirError, TamperedError
 from mimir_vault.open_space import OpenSpace
 from mimir_vault.store import vectors, words
 from mimir_vault.store.freshness import last_check
+from mimir_vault.testing import FixedClock
 from mimir_vault.upkeep import Upkeep
-from stand_ins import SteppingClock
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_words_are_merged_when_the_tail_is_long(
 
 @pytest.mark.usefixtures("by_hand")
 def test_only_who_holds_the_lease_does_the_upkeep(
-    memory: Memory, space: OpenSpace, clock: SteppingClock, monkeypatch: pytest.MonkeyPatch
+    memory: Memory, space: OpenSpace, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process's lease is waited for, until it gave no sign of life for half a minute."""
     monkeypatch.setattr(module, "WORDS_TAIL_MAX", 1)
@@ -300,7 +300,7 @@ def test_a_filter_finds_in_a_sketch_what_it_finds_without(memory: Memory, space:
 
 
 @pytest.mark.usefixtures("by_hand")
-def test_once_a_day_the_digests_are_compared(memory: Memory, space: OpenSpace, clock: SteppingClock) -> None:
+def test_once_a_day_the_digests_are_compared(memory: Memory, space: OpenSpace, clock: FixedClock) -> None:
     """When they fit, the moment is noted; not again before a day has passed."""
     memory.remember("x")
     with space.store.read() as connection:

@@ -98,17 +98,29 @@ def node_cases(world: World) -> dict[str, Case]:
     swapped = replace(node, payload=other.payload, id=node_id(other.payload, node.metadata))
     raised = replace(node, state=(2).to_bytes(8, "big") + node.state[8:])
     second = world.sealer.replace_state(node, b"hidden")
+    first = world.sealer.replace_state(other, b"pinned")
     return {
         "node": case("success", "A node of the newest epoch.", node, world.sealer.open_node(node)),
-        "node-empty": case("success", "A node of empty values.", other, world.sealer.open_node(other)),
+        "node-empty": case(
+            "success", "A node of empty values and without a state.", other, world.sealer.open_node(other)
+        ),
         "node-old-epoch": case(
             "success", "An older epoch opens.", world.old_node, world.sealer.open_node(world.old_node)
         ),
         "node-second-state": case("success", "A replaced state.", second, world.sealer.open_node(second)),
+        "node-first-state": case(
+            "success", "A state sealed where there was none.", first, world.sealer.open_node(first)
+        ),
         "node-other-id": case("tampered", "The id is not of these envelopes.", replace(node, id=other.id)),
         "node-other-payload": case("tampered", "Another node's payload.", replace(node, payload=other.payload)),
         "node-other-payload-and-id": case("tampered", "Another node's payload, the id made to fit.", swapped),
-        "node-other-state": case("tampered", "Another node's state.", replace(node, state=other.state)),
+        "node-other-state": case("tampered", "Another node's state.", replace(node, state=first.state)),
+        "node-other-state-for-none": case(
+            "tampered", "Another node's state where there was none.", replace(other, state=node.state)
+        ),
+        "node-state-without-envelope": case(
+            "tampered", "Of the state only the counter is left.", replace(node, state=node.state[:8])
+        ),
         "node-other-epoch": case("tampered", "The epoch in the row was changed.", replace(node, epoch=1)),
         "node-unknown-epoch": case("tampered", "The ring has no such epoch.", replace(node, epoch=3)),
         "node-counter-raised": case("tampered", "The state's counter in clear was changed.", raised),

@@ -17,12 +17,13 @@ from mimir_vault.errors import TamperedError
 
 COUNTER_LENGTH: Final = 8  # bytes, of a state's counter, in clear before its envelope
 FIRST_COUNTER: Final = 1
+ABSENT: Final = b""  # the state of a node that is in the default one: 88 bytes and a third of the work less
 
 
 @dataclass(frozen=True, slots=True)
 class SealedNode:
     """A node as the store keeps it: its id (32 bytes), the epoch and wrap (60 bytes) of its node key, two immutable
-    envelopes, and the state: counter (8 bytes) | envelope.
+    envelopes, and the state: counter (8 bytes) | envelope, or nothing as long as it is the default one.
     """
 
     id: bytes
@@ -58,7 +59,9 @@ class SpaceSealer:
         self._metadata_context = Context(Role.METADATA, space_id)
 
     def seal(self, payload: bytes, metadata: bytes, state: bytes) -> SealedNode:
-        """Seal a new node under a node key of its own, which exists only wrapped after this call."""
+        """Seal a new node under a node key of its own, which exists only wrapped after this call. The state b"" stands
+        for the default one and stays without an envelope.
+        """
         with SecretBytes.random(KEY_LENGTH, self._random) as node_key:
             sealed_payload = seal(node_key, self._payload_context, payload, self._random)
             sealed_metadata = seal(node_key, self._metadata_context, metadata, self._random)
@@ -69,11 +72,13 @@ class SpaceSealer:
                 wrap=self._wrap_of(self.epoch).wrap(node_key, identifier, self._random),
                 payload=sealed_payload,
                 metadata=sealed_metadata,
-                state=self._seal_state(node_key, FIRST_COUNTER, state),
+                state=self._seal_state(node_key, FIRST_COUNTER, state) if state else ABSENT,
             )
 
     def open_node(self, node: SealedNode) -> tuple[bytes, bytes, bytes]:
-        """Return payload, metadata and state; TamperedError when anything in the node is not what was sealed."""
+        """Return payload, metadata and state (b"" where none was sealed); TamperedError when anything that is there is
+        not what was sealed.
+        """
         _check_id(node)
         with self._unwrap(node) as node_key:
             return (
@@ -95,16 +100,22 @@ class SpaceSealer:
             return open_envelope(node_key, self._metadata_context, node.metadata)
 
     def open_state(self, node: SealedNode) -> bytes:
-        """Return the state. The node's wrap binds the node key to its id; the envelopes are not looked at."""
+        """Return the state, b"" where none was sealed. The node's wrap binds the node key to its id; payload and
+        metadata are not looked at.
+        """
         with self._unwrap(node) as node_key:
             return self._open_state(node_key, node.state)
 
     def replace_state(self, node: SealedNode, state: bytes) -> SealedNode:
         """Return the node with another state and the next counter; id, wrap and envelopes stay. The old state must
-        open, so a counter cannot be raised or lowered by writing into the database.
+        open, so a counter cannot be raised or lowered by writing into the database. A node without one gets the first
+        counter; never does a state go back to absent, so counters only rise (ValueError for b"").
         """
+        if not state:
+            raise ValueError('A state that is replaced is sealed, the default one too; b"" is only for new nodes.')
         with self._unwrap(node) as node_key:
             self._open_state(node_key, node.state)
+            # Nothing at all counts as 0, so that the first state that is sealed has the counter 1 however late it is.
             counter = int.from_bytes(node.state[:COUNTER_LENGTH], "big") + 1
             return replace(node, state=self._seal_state(node_key, counter, state))
 
@@ -142,6 +153,11 @@ class SpaceSealer:
         return prefix + seal(node_key, Context(Role.STATE, self._space_id, prefix), state, self._random)
 
     def _open_state(self, node_key: SecretBytes, sealed: bytes) -> bytes:
+        # Nothing here proves that a state is absent, and that is as safe as before: a state cut away is like an older
+        # state put back, whose envelope opens too. Only the set digest finds either, because a node's element holds
+        # SHA-256(state), which nothing at all has as well. What is there must be this node's own: no other opens.
+        if not sealed:
+            return ABSENT
         prefix = sealed[:COUNTER_LENGTH]
         return open_envelope(node_key, Context(Role.STATE, self._space_id, prefix), sealed[COUNTER_LENGTH:])
 

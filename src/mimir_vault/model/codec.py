@@ -46,16 +46,27 @@ class Metadata(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fiel
     indexed: bool
 
 
-class State(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
-    """What may change of a node without changing its id; moments are microseconds since 1970 UTC."""
+class State(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What may change of a node without changing its id; moments are microseconds since 1970 UTC.
+
+    `forget_at` is when a hidden node is to be forgotten for ever. Made without it, a state has none; its encoding
+    always says so.
+    """
 
     version: int
     ref: tuple[str, ...] | None
     expires: int | None
     pinned: bool
     hidden: bool
+    forget_at: int | None = None
     seen: int
     last_seen: int | None
+
+
+DEFAULT_STATE = State(
+    version=CODEC_VERSION, ref=None, expires=None, pinned=False, hidden=False, forget_at=None, seen=0, last_seen=None
+)
+"""The state of most nodes; a node that never left it has no state envelope."""
 
 
 Value = TypeVar("Value", Payload, Metadata, State)
@@ -92,6 +103,25 @@ def decode(kind: type[Value], encoded: bytes) -> Value:
     if _ENCODER.encode(value) != encoded:
         raise TamperedError(f"the {kind.__name__.lower()} of a node is not in its one encoding; restore a backup")
     return value
+
+
+def encode_state(state: State) -> bytes:
+    """Return what a new node's state is sealed from: b"" for the default one, else its MessagePack bytes.
+
+    A state that replaces another is always sealed, so it is encoded by `encode`, the default one too.
+    """
+    return b"" if state == DEFAULT_STATE else encode(state)
+
+
+def decode_state(encoded: bytes) -> State:
+    """Return the state that `encoded` stands for, b"" for the default one. The default one may also be written out: a
+    state may have come back to it.
+
+    Raises:
+        FormatError: a version that this release does not know.
+        TamperedError: anything else that `encode` or `encode_state` would not have written.
+    """
+    return decode(State, encoded) if encoded else DEFAULT_STATE
 
 
 def _version_of(encoded: bytes) -> int | None:

@@ -15,6 +15,7 @@ from mimir_vault.crypto.keys import Label, derive
 from mimir_vault.crypto.sealer import SealedNode, SpaceSealer
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.errors import LockedError, TamperedError
+from mimir_vault.store.nodes import element
 
 PAYLOAD, METADATA, STATE = b"I prefer window seats", b"speaker: Ada", b"pinned"
 Source = Callable[[int], bytes]
@@ -137,6 +138,71 @@ def test_a_counter_cannot_be_changed(sealer: SpaceSealer, node: SealedNode) -> N
         sealer.replace_state(raised, b"new")
 
 
+def test_a_default_state_has_no_envelope(sealer: SpaceSealer) -> None:
+    """A node sealed with the state b"" has nothing in its place, and opens to b"" again."""
+    node = sealer.seal(PAYLOAD, METADATA, b"")
+
+    assert node.state == b""
+    assert sealer.open_node(node) == (PAYLOAD, METADATA, b"")
+    assert sealer.open_state(node) == b""
+
+
+def test_a_first_state_has_the_first_counter(sealer: SpaceSealer) -> None:
+    """Where there was no state, the new one counts as 1, and what follows counts on; id, wrap and envelopes stay."""
+    absent = sealer.seal(PAYLOAD, METADATA, b"")
+    first = sealer.replace_state(absent, b"hidden")
+    second = sealer.replace_state(first, b"shown")
+
+    assert sealer.open_node(first) == (PAYLOAD, METADATA, b"hidden")
+    assert sealer.open_node(second) == (PAYLOAD, METADATA, b"shown")
+    assert [int.from_bytes(each.state[:8], "big") for each in (first, second)] == [1, 2]
+    assert replace(second, state=b"") == absent
+
+
+def test_a_state_never_goes_back_to_absent(sealer: SpaceSealer, node: SealedNode) -> None:
+    """Nothing is replaced by nothing, be there a state or none."""
+    for each in (node, sealer.seal(PAYLOAD, METADATA, b"")):
+        with pytest.raises(ValueError, match="only for new nodes"):
+            sealer.replace_state(each, b"")
+
+
+def test_a_state_does_not_move_to_a_node_without_one(sealer: SpaceSealer, node: SealedNode) -> None:
+    """Another node's state opens nowhere else, and cannot be replaced there either."""
+    moved = replace(sealer.seal(PAYLOAD, METADATA, b""), state=node.state)
+
+    for act in (sealer.open_node, sealer.open_state, lambda given: sealer.replace_state(given, b"new")):
+        with pytest.raises(TamperedError):
+            act(moved)
+    assert sealer.open_payload(moved) == PAYLOAD
+
+
+def test_a_state_is_whole_or_absent(sealer: SpaceSealer, node: SealedNode) -> None:
+    """Cut anywhere but before its first byte, a state is refused; a lone counter is none."""
+    for length in range(1, len(node.state)):
+        with pytest.raises(TamperedError):
+            sealer.open_state(replace(node, state=node.state[:length]))
+
+
+def test_an_absent_state_opens_with_its_own_wrap_only(sealer: SpaceSealer, node: SealedNode) -> None:
+    """The wrap is checked although there is nothing to open: another node's, or another epoch, is refused."""
+    absent = sealer.seal(PAYLOAD, METADATA, b"")
+
+    for wrong in (replace(absent, wrap=node.wrap), replace(absent, epoch=1), replace(absent, id=node.id)):
+        with pytest.raises(TamperedError):
+            sealer.open_state(wrong)
+        with pytest.raises(TamperedError):
+            sealer.replace_state(wrong, b"new")
+
+
+def test_a_state_cut_away_changes_the_digest(sealer: SpaceSealer, node: SealedNode) -> None:
+    """The element of a node holds the hash of its state, of an absent one too, so the digest of the set tells."""
+    cut = replace(node, state=b"")
+
+    assert sealer.open_state(cut) == b""
+    assert sealer.digest_element(b"node", element(cut)) != sealer.digest_element(b"node", element(node))
+    assert element(cut).endswith(hashlib.sha256(b"").digest())
+
+
 def test_vectors_are_bound_to_node_and_model(sealer: SpaceSealer, node: SealedNode) -> None:
     """A vector opens for its node and for what it was sealed about, and as nothing else."""
     other = sealer.seal(b"", b"", b"")
@@ -228,7 +294,7 @@ def test_a_wiped_sealer_does_nothing(sealer: SpaceSealer, node: SealedNode) -> N
         lambda: sealer.open_payload(node),
         lambda: sealer.open_metadata(node),
         lambda: sealer.open_state(node),
-        lambda: sealer.replace_state(node, b""),
+        lambda: sealer.replace_state(node, b"new"),
         lambda: sealer.seal_vector(node, b""),
         lambda: sealer.open_vector(node, b""),
         lambda: sealer.digest_element(b"", b""),
@@ -270,7 +336,7 @@ def test_no_key_and_nonce_come_twice(space_id: bytes) -> None:
     salts, nonces = set(), set()
 
     for _ in range(2_000):
-        node = sealer.seal(b"", b"", b"")
+        node = sealer.seal(b"", b"", STATE)
         salts |= {node.payload[:24], node.metadata[:24], node.state[8:32]}
         nonces.add(node.wrap[:12])
 

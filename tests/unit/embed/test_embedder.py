@@ -10,7 +10,7 @@ import pytest
 
 from mimir_vault.embed.embedder import CheckedEmbedder, is_same_model, probe
 from mimir_vault.embed.minilm import MiniLM
-from stand_ins import HashEmbedder
+from mimir_vault.testing import HashEmbedder
 
 
 class Given:

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mimir_vault.errors import FormatError, MimirError, TamperedError
-from mimir_vault.model.codec import CODEC_VERSION, Metadata, Payload, State, decode, decode_values, encode
+from mimir_vault.model.codec import (
+    CODEC_VERSION,
+    DEFAULT_STATE,
+    Metadata,
+    Payload,
+    State,
+    decode,
+    decode_state,
+    decode_values,
+    encode,
+    encode_state,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 MAYBE = st.none() | TEXT
@@ -24,8 +35,8 @@ METADATA = st.builds(
     st.booleans(),
 )  # fmt: skip
 STATES = st.builds(
-    State, VERSION, st.none() | st.tuples(TEXT, TEXT), st.none() | INT64, st.booleans(), st.booleans(),
-    st.integers(0, 1 << 32), st.none() | INT64,
+    State, version=VERSION, ref=st.none() | st.tuples(TEXT, TEXT), expires=st.none() | INT64, pinned=st.booleans(),
+    hidden=st.booleans(), forget_at=st.none() | INT64, seen=st.integers(0, 1 << 32), last_seen=st.none() | INT64,
 )  # fmt: skip
 VALUES = PAYLOADS | METADATA | STATES
 
@@ -116,7 +127,59 @@ def test_a_value_of_one_kind_is_none_of_another() -> None:
     with pytest.raises(TamperedError, match="the state of a node"):
         decode(State, encode(PAYLOAD))
     with pytest.raises(TamperedError, match="the metadata of a node"):
-        decode(Metadata, encode(State(CODEC_VERSION, None, None, False, False, 0, None)))
+        decode(Metadata, encode(DEFAULT_STATE))
+
+
+@given(STATES)
+def test_what_is_encoded_as_a_state_decodes_to_itself(state: State) -> None:
+    """Nothing stands for the default state and for no other."""
+    encoded = encode_state(state)
+
+    assert decode_state(encoded) == state
+    assert (encoded == b"") == (state == DEFAULT_STATE)
+
+
+def test_the_default_state_has_two_forms() -> None:
+    """It is left out of a new node and written out where a state came back to it; as a value it is never nothing."""
+    assert encode_state(DEFAULT_STATE) == b""
+    assert decode_state(b"") == decode_state(encode(DEFAULT_STATE)) == DEFAULT_STATE
+    assert encode(DEFAULT_STATE) == bytes.fromhex("98 01 c0 c0 c2 c2 c0 00 c0")
+    with pytest.raises(TamperedError):
+        decode(State, b"")
+
+
+def test_a_state_says_when_it_is_to_be_forgotten_right_after_hidden() -> None:
+    """Made without, it is never to be forgotten, and its encoding holds the place all the same."""
+    fields = {"version": CODEC_VERSION, "ref": None, "expires": 1, "pinned": False, "hidden": True}
+
+    assert encode(State(**fields, forget_at=7, seen=2, last_seen=3)) == bytes.fromhex("98 01 c0 01 c2 c3 07 02 03")
+    assert encode(State(**fields, seen=2, last_seen=3)) == bytes.fromhex("98 01 c0 01 c2 c3 c0 02 03")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [1, None, None, False, False, 0, None],  # the layout without `forget_at`
+        [1, None, None, False, False],
+        [1, None, None, False, False, None, 0],
+        [1, None, None, False, False, None, 0, None, None],
+        [1, None, None, False, False, 1.0, 0, None],
+        [1, None, None, False, False, False, 0, None],
+        [1, None, None, False, 0, None, 0, None],
+    ],
+)
+def test_other_encodings_of_a_state_are_refused(fields: list[object]) -> None:
+    """Missing or added elements and other types are damage: no default fills a place in an encoding."""
+    encoded = msgspec.msgpack.encode(fields)
+    for act in (decode_state, lambda given: decode(State, given)):
+        with pytest.raises(TamperedError, match="the state of a node"):
+            act(encoded)
+
+
+def test_a_state_of_a_later_version_is_a_format_error() -> None:
+    """decode_state tells it from damage, as decode does."""
+    with pytest.raises(FormatError, match="update Mimir"):
+        decode_state(msgspec.msgpack.encode([2, {"all": "new"}]))
 
 
 def test_callers_metadata_comes_back_from_its_json() -> None:

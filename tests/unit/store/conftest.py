@@ -21,7 +21,7 @@ from mimir_vault.store.database import Database
 from mimir_vault.store.pins import PinOf, Pins
 from mimir_vault.store.space import SpaceStore
 from mimir_vault.store.writer import Writer
-from stand_ins import SteppingClock
+from mimir_vault.testing import FixedClock
 
 SIZE_FLOOR = 1 << 20
 SPACE_ID = bytes(range(16))
@@ -50,7 +50,7 @@ def space_sealer() -> SpaceSealer:
 class Seeds:
     """Makes ciphers, sealers, pins and stores below one folder; all keys come from fixed bytes."""
 
-    def __init__(self, folder: Path, clock: SteppingClock) -> None:
+    def __init__(self, folder: Path, clock: FixedClock) -> None:
         self.folder, self.clock = folder, clock
         self._to_close: list[Any] = []
 
@@ -100,7 +100,7 @@ class Seeds:
 
 
 @pytest.fixture
-def seeds(tmp_path: Path, clock: SteppingClock) -> Iterator[Seeds]:
+def seeds(tmp_path: Path, clock: FixedClock) -> Iterator[Seeds]:
     """The maker of ciphers, sealers, databases and spaces; what it opened is closed at the end."""
     made = Seeds(tmp_path, clock)
     yield made

@@ -196,9 +196,9 @@ def test_a_transaction_that_declared_its_size_never_grows_the_file(
     tmp_path_factory: pytest.TempPathFactory, sizes: list[int]
 ) -> None:
     """Room is made before, so at every commit the file stands at a place on the way to its class, not past it."""
-    from stand_ins import SteppingClock
+    from mimir_vault.testing import FixedClock
 
-    seeds = Seeds(tmp_path_factory.mktemp("fresh"), SteppingClock())
+    seeds = Seeds(tmp_path_factory.mktemp("fresh"), FixedClock(step=1))
     fresh = create(seeds)
     for number, size in enumerate(sizes):
         before = page_count(fresh)
