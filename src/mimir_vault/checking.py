@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import apsw
+import numpy as np
+from numpy.typing import NDArray
 
 from mimir_vault.crypto.envelope import node_id
 from mimir_vault.errors import MimirError, ModelMismatchError, TamperedError
@@ -13,8 +16,9 @@ from mimir_vault.findable import Body, find_by
 from mimir_vault.model.codec import decode_values
 from mimir_vault.open_space import OpenSpace
 from mimir_vault.reading import OpenedNode, open_stored
-from mimir_vault.store import audit, feed, freshness, nodes, words
+from mimir_vault.store import audit, feed, freshness, nodes, vectors, words
 from mimir_vault.store.freshness import MODULUS, Digester
+from mimir_vault.store.names import Thread
 from mimir_vault.store.nodes import StoredNode
 from mimir_vault.store.query import each, fetch
 from mimir_vault.store.vectors import Model
@@ -102,7 +106,7 @@ def _compare(connection: apsw.Connection, opened: OpenedNode, name: str) -> Iter
     row = fetch(connection, "SELECT data FROM words WHERE seq = ?", (seq,))
     codes = words.unpack(row[0][0])["number"].tolist() if row else []
     texts = {text for code in codes for (text,) in fetch(connection, "SELECT text FROM term WHERE code = ?", (code,))}
-    (findable,) = find_by(None, [Body(opened.body if opened.metadata.indexed else "", opened.metadata.speaker)])
+    (findable,) = find_by(None, [Body(opened.passages, opened.metadata.speaker)])
     if texts != set(findable.terms):
         yield Finding(name, f"the words of node {node_id} are not those of its text; run `mimir rebuild`")
     decode_values(opened.metadata.values)
@@ -111,31 +115,24 @@ def _compare(connection: apsw.Connection, opened: OpenedNode, name: str) -> Iter
 def rebuild(space: OpenSpace, progress: Progress | None = None) -> int:
     """Make all derived data of a space again from its envelopes; return how many nodes there are.
 
-    Vectors are made again by the space's embedder, and kept as they are when another one is at hand. One transaction:
-    a crash leaves the space as it was.
+    Vectors that an owner gave are made of what was sealed; others again by the space's own embedder, and kept as they
+    are where another embedder made them or ours is not at hand. One transaction: a crash leaves the space as it was.
     """
     with space.store.read() as connection:
         everything = int(fetch(connection, "SELECT count(*) FROM node")[0][0])
         room = int(fetch(connection, "SELECT coalesce(sum(length(payload)), 0) FROM node")[0][0])
         try:
-            model = space.model(connection)
+            model = space.model(connection, space.embedder)
         except ModelMismatchError:
             model = None
     with space.store.write(2 * room + everything * 1_024) as writer:
-        for table in DERIVED_TABLES:
-            writer.connection.execute(f"DELETE FROM {table}")
-        if model is not None:
-            writer.connection.execute("DELETE FROM vector")
-            writer.connection.execute("DELETE FROM passage")
-        writer.connection.execute("DELETE FROM derived")
+        rebuilding = _Rebuilding(space, writer, model)
         done = 0
-        batch: list[OpenedNode] = []
-        for stored in nodes.every(writer.connection):
-            batch.append(open_stored(space.store.sealer, stored))
-            if len(batch) == REBUILD_BATCH:
-                done = _derive(space, writer, batch, model, done, everything, progress)
-                batch = []
-        done = _derive(space, writer, batch, model, done, everything, progress)
+        for batch in _batches(nodes.every(writer.connection), REBUILD_BATCH):
+            rebuilding.derive([open_stored(space.store.sealer, stored) for stored in batch])
+            done += len(batch)
+            if progress is not None:
+                progress(done, everything)
         writer.merge_words()
         feed.note_rebuild(writer.connection, writer.generation)
         writer.audit("rebuilt", space.clock.now(), nodes=done)
@@ -145,21 +142,59 @@ def rebuild(space: OpenSpace, progress: Progress | None = None) -> int:
     return done
 
 
-def _derive(
-    space: OpenSpace, writer: Writer, batch: list[OpenedNode], model: Model | None, done: int, total: int,
-    progress: Progress | None,
-) -> int:  # fmt: skip
-    bodies = [Body(one.body if one.metadata.indexed else "", one.metadata.speaker) for one in batch]
-    findables = find_by(space.embedder if model is not None else None, bodies)
-    for opened, findable in zip(batch, findables, strict=True):
+def _batches(stored: Iterator[StoredNode], size: int) -> Iterator[list[StoredNode]]:
+    while batch := list(islice(stored, size)):
+        yield batch
+
+
+class _Rebuilding:
+    """Empties what is derived, then derives it of nodes, batch by batch, inside one write transaction."""
+
+    def __init__(self, space: OpenSpace, writer: Writer, model: Model | None) -> None:
+        self._space, self._writer, self._model = space, writer, model
+        connection = writer.connection
+        for table in DERIVED_TABLES:
+            connection.execute(f"DELETE FROM {table}")
+        connection.execute("DELETE FROM derived")
+        for table in ("vector", "passage"):
+            connection.execute(f"DELETE FROM {table} WHERE seq IN (SELECT seq FROM sealed_vector)")
+            if model is not None:
+                connection.execute(f"DELETE FROM {table} WHERE model = ?", (model.code,))
+        self._models = {one.code: one for one in vectors.models(connection)}
+
+    def derive(self, batch: Sequence[OpenedNode]) -> None:
+        """Write everything derived of these nodes."""
+        connection, embedder = self._writer.connection, self._space.embedder
+        seqs = [opened.stored.seq for opened in batch]
+        kept, sealed = vectors.models_of(connection, seqs), vectors.sealed_of(connection, seqs)
+        given = {seq: (self._models[code], rows) for (seq, code), rows in sealed.items()}
+        bodies = []
+        for opened in batch:
+            seq = opened.stored.seq
+            rows = self._opened(opened, *given[seq]) if seq in given else None
+            if rows is None and seq in kept:
+                rows = np.empty((0, 1), np.float32)  # Another embedder's, and there already.
+            bodies.append(Body(opened.passages, opened.metadata.speaker, rows))
+        findables = find_by(embedder.get() if self._model is not None else None, bodies)
+        for opened, findable in zip(batch, findables, strict=True):
+            seq, metadata = opened.stored.seq, opened.metadata
+            model = given[seq][0] if seq in given else self._model
+            self._writer.derive(opened.stored, metadata, opened.state, findable.by(model), self._thread(opened))
+        self._writer.write_rows()
+
+    def _opened(self, opened: OpenedNode, model: Model, rows: Sequence[bytes]) -> NDArray[np.float32]:
+        sealer = self._space.store.sealer
+        plain = [
+            sealer.open_vector(opened.stored.sealed, one, vectors.about(model, window))
+            for window, one in enumerate(rows)
+        ]
+        return np.frombuffer(b"".join(plain), "<f4").reshape(len(plain), model.dimension)
+
+    def _thread(self, opened: OpenedNode) -> Thread | None:
         metadata = opened.metadata
-        thread = None
-        if metadata.session is not None:
-            under = opened.state.ref[:-1] if opened.state.ref is not None else ()
-            thread = writer.thread(under, metadata.user, metadata.agent, metadata.session)
-            thread.length = metadata.order
-        writer.derive(opened.stored, metadata, opened.state, findable.by(model), thread)
-    writer.write_rows()
-    if progress is not None and batch:
-        progress(done + len(batch), total)
-    return done + len(batch)
+        if metadata.session is None:
+            return None
+        under = opened.state.ref[:-1] if opened.state.ref is not None else ()
+        thread = self._writer.thread(under, metadata.user, metadata.agent, metadata.session)
+        thread.length = max(thread.length, metadata.order)
+        return thread

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 from mimir_vault.embed.embedder import CheckedEmbedder
 from mimir_vault.embed.windows import Window
 from mimir_vault.index.quantise import to_rows
+from mimir_vault.model.draft import BETWEEN_PASSAGES
 from mimir_vault.recall.terms import count_terms
 from mimir_vault.store.vectors import Model, NewVector
 from mimir_vault.store.writer import Findable
 
 SPEAKER_SHOWN = 64
 """Characters of a speaker's name that are embedded with the text."""
-BETWEEN = "\n\n"
-"""Stands between the passages that are given in place of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Body:
     @property
     def text(self) -> str:
         """All of it, as passages are cut out of it."""
-        return BETWEEN.join(self.passages)
+        return BETWEEN_PASSAGES.join(self.passages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ def _windows(embedder: CheckedEmbedder, body: Body) -> list[Window]:
     for passage in body.passages:
         if passage.strip():
             cut += [(begin + start, begin + stop) for start, stop in embedder.windows(passage, *form)]
-        begin += len(passage) + len(BETWEEN)
+        begin += len(passage) + len(BETWEEN_PASSAGES)
     return cut
 
 
@@ -93,7 +92,7 @@ def _given(body: Body, vectors: NDArray[np.float32]) -> list[NewVector]:
     """Return the owner's vectors: one for each passage where there are as many, else all of them for the whole body."""
     spans = [(0, len(body.text))] * len(vectors)
     if len(vectors) == len(body.passages) > 1:
-        starts = np.cumsum([0, *(len(one) + len(BETWEEN) for one in body.passages)]).tolist()
+        starts = np.cumsum([0, *(len(one) + len(BETWEEN_PASSAGES) for one in body.passages)]).tolist()
         spans = [(start, start + len(one)) for start, one in zip(starts[:-1], body.passages, strict=True)]
     rows = to_rows(vectors)
     return [NewVector(number, *span, rows[number].tobytes()) for number, span in enumerate(spans)]

@@ -1,75 +1,132 @@
-"""Forgetting: nodes, their keys and everything derived of them destroyed in one transaction, with a receipt."""
+"""Forgetting: nodes destroyed for ever with a receipt, hidden for a grace before that, or hidden and brought back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
-import numpy as np
-
-from mimir_vault.errors import FormatError
-from mimir_vault.index.sketch import Sketch
+from mimir_vault.erasing import BATCH_NODES, BYTES_PER_NODE, CHECKPOINT_WAIT_MS, erase
+from mimir_vault.errors import NotFoundError
 from mimir_vault.model.clock import from_micros
+from mimir_vault.model.link import LINK_KINDS
+from mimir_vault.model.node import Node
 from mimir_vault.model.receipt import Receipt
-from mimir_vault.open_space import OpenSpace
+from mimir_vault.reading import OpenedNode, as_node, successors
 from mimir_vault.store import freshness, nodes
-from mimir_vault.store.nodes import StoredNode
+from mimir_vault.store.query import fetch
+from mimir_vault.viewed_space import ViewedSpace
 
-BATCH_NODES = 1_000
-"""Nodes erased in one transaction."""
-CHECKPOINT_WAIT_MS = 1_000
-"""How long an erasure waits for readers of other processes before its receipt says "pending"."""
+DERIVED_FROM = LINK_KINDS.index("derived_from")
+GRACE_MAX = timedelta(days=3_650)
+"""Longest grace: what nobody missed for ten years was not meant to be kept."""
 
 
-def forget(space: OpenSpace, seqs: Sequence[int], *, dry_run: bool = False) -> Receipt:
-    """Destroy these nodes and return what was done; with `dry_run` only say what would be."""
-    at = from_micros(space.clock.now()).isoformat()
-    with space.store.read() as connection:
+def grace_micros(grace: object) -> int | None:
+    """Return a grace in microseconds, None for none (ValueError, TypeError for an impossible one)."""
+    if grace is None:
+        return None
+    if not isinstance(grace, timedelta):
+        raise TypeError(f"grace is a timedelta, for example timedelta(days=7), not {type(grace).__name__}")
+    if not timedelta(0) < grace <= GRACE_MAX:
+        raise ValueError(f"grace is above nothing and at most {GRACE_MAX.days:,} days")
+    return round(grace.total_seconds() * 1_000_000)
+
+
+def derived_of(space: ViewedSpace, seqs: Sequence[int]) -> list[int]:
+    """Return these seqs and those of all nodes of the view that were derived from them, directly or along a chain."""
+    known = set(seqs)
+    edge = sorted(known)
+    with space.read() as connection:
+        while edge:
+            found: set[int] = set()
+            for node_id in nodes.ids_of(connection, edge).values():
+                rows = fetch(
+                    connection, "SELECT newer FROM link WHERE target = ? AND kind = ?", (node_id, DERIVED_FROM)
+                )
+                found.update(row[0] for row in rows)
+            edge = sorted(space.opened(connection, sorted(found - known)))
+            known.update(edge)
+    return sorted(known)
+
+
+def forget(space: ViewedSpace, seqs: Sequence[int], *, dry_run: bool = False, grace: int | None = None) -> Receipt:
+    """Destroy these nodes, or hide them until a grace is over; with `dry_run` only say what would be."""
+    now = space.clock.now()
+    with space.read() as connection:
         before = freshness.read(connection)
         ids = nodes.ids_of(connection, seqs)
+    receipt = Receipt(
+        ids=tuple(ids[seq].hex() for seq in sorted(ids)), at=from_micros(now).isoformat(),
+        generation_before=before.generation, generation_after=before.generation, digest=f"{before.digest:064x}",
+        on_disk="erased", dry_run=dry_run,
+        due=from_micros(now + grace).isoformat() if grace is not None else None,
+    )  # fmt: skip
     if dry_run or not ids:
-        return Receipt(
-            ids=tuple(ids[seq].hex() for seq in sorted(ids)), at=at, generation_before=before.generation,
-            generation_after=before.generation, digest=f"{before.digest:064x}", on_disk="erased", dry_run=dry_run,
-        )  # fmt: skip
+        return receipt
+    if grace is not None:
+        return _hide_until(space, sorted(ids), now + grace, receipt)
+    return _erase(space, sorted(ids), receipt, now)
+
+
+def _erase(space: ViewedSpace, seqs: list[int], receipt: Receipt, now: int) -> Receipt:
     gone: list[str] = []
     again: list[int] = []
-    traces: set[bytes] = set()
-    rest = sorted(ids)
-    while rest:
-        part, rest = rest[:BATCH_NODES], rest[BATCH_NODES:]
-        erased, older = _erase(space, part, traces)
+    traces: list[set[bytes]] = []
+    transaction = space.space.transaction
+    for begin in range(0, len(seqs), BATCH_NODES):
+        part = seqs[begin : begin + BATCH_NODES]
+        with space.write(len(part) * BYTES_PER_NODE) as writer:
+            erased, older = erase(writer, part, "nodes forgotten", now)
+            traces.append(writer.change.erased or set())
+            generation, digest = writer.generation, writer.change.digest_after
         gone += erased
         again += older
-    space.upkeep.wrote()
-    gone_from_disk = space.store.fresh.remove_traces(traces, CHECKPOINT_WAIT_MS)
-    after = space.store.freshness()
-    with space.store.read() as connection:
-        current_again = nodes.ids_of(connection, again)
-    return Receipt(
-        ids=tuple(gone), at=at, generation_before=before.generation, generation_after=after.generation,
-        digest=f"{after.digest:064x}", on_disk="erased" if gone_from_disk else "pending",
-        current_again=tuple(current_again[seq].hex() for seq in sorted(current_again)),
+    if transaction is not None:
+        transaction.afterwards.append(lambda: _clean(space, traces))
+        on_disk = "pending"
+    else:
+        space.upkeep.wrote()
+        on_disk = "erased" if _clean(space, traces) else "pending"
+        after = space.store.freshness()
+        generation, digest = after.generation, after.digest
+    with space.read() as connection:
+        current_again = space.opened(connection, again)
+    return replace(
+        receipt, ids=tuple(gone), generation_after=generation, digest=f"{digest:064x}", on_disk=on_disk,
+        current_again=tuple(current_again[seq].stored.sealed.id.hex() for seq in sorted(current_again)),
     )  # fmt: skip
 
 
-def _erase(space: OpenSpace, seqs: Sequence[int], traces: set[bytes]) -> tuple[list[str], list[int]]:
-    with space.store.write(len(seqs) * 4_096) as writer:
-        writer.change.erased = set()
-        stored: list[StoredNode] = list(nodes.by_seq(writer.connection, seqs).values())
-        again = writer.erase(stored, erase_codes)
-        writer.audit("nodes forgotten", space.clock.now(), count=len(stored), ids=[one.sealed.id for one in stored])
-        erased = writer.change.erased
-    traces |= erased
-    return [one.sealed.id.hex() for one in stored], again
+def _clean(space: ViewedSpace, traces: list[set[bytes]]) -> bool:
+    """After the commit: leave nothing of what was erased in the file; the sets were filled up to the commit."""
+    return space.store.fresh.remove_traces(set().union(*traces), CHECKPOINT_WAIT_MS)
 
 
-def erase_codes(model: int, saved: bytes, vids: Sequence[int]) -> bytes:
-    """Return a saved sketch with the codes of these vectors overwritten; a damaged one is emptied, to be made anew."""
-    cleaned = bytearray(saved)
-    try:
-        places = Sketch.image_places(saved, np.array(vids, np.int64))
-    except FormatError:
-        return b""
-    for offset, length in places:
-        cleaned[offset : offset + length] = bytes(length)
-    return bytes(cleaned)
+def _hide_until(space: ViewedSpace, seqs: list[int], due: int, receipt: Receipt) -> Receipt:
+    with space.write(len(seqs) * BYTES_PER_NODE) as writer:
+        for opened in space.opened(writer.connection, seqs).values():
+            forget_at = due if opened.state.forget_at is None else min(due, opened.state.forget_at)
+            writer.replace_state(opened.stored, replace(opened.state, hidden=True, forget_at=forget_at))
+        writer.audit("nodes hidden", space.clock.now(), count=len(seqs), due=due)
+        generation, digest = writer.generation, writer.change.digest_after
+    space.upkeep.wrote()
+    return replace(receipt, generation_after=generation, digest=f"{digest:064x}", on_disk="hidden")
+
+
+def hide(space: ViewedSpace, opened: OpenedNode | None, hidden: bool, what: object) -> Node:
+    """Take a node out of answers, or bring it back, whatever hid it, and return it."""
+    with space.write(BYTES_PER_NODE) as writer:
+        seq = opened.stored.seq if opened is not None else 0
+        now = space.opened(writer.connection, [seq]).get(seq)
+        if now is None:
+            raise NotFoundError(f"there is no node {what}")
+        state = replace(now.state, hidden=hidden, forget_at=now.state.forget_at if hidden else None)
+        if state != now.state:
+            stored = writer.replace_state(now.stored, state)
+            now = OpenedNode(stored, now.payload, now.metadata, state)
+            writer.audit("node hidden" if hidden else "node kept", space.clock.now(), ids=[stored.sealed.id])
+        newer = successors(writer.connection, [now.stored.seq]).get(now.stored.seq)
+    if space.space.transaction is None:
+        space.upkeep.wrote()
+    return as_node(now, newer)

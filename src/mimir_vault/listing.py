@@ -3,87 +3,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import apsw
 import numpy as np
 from numpy.typing import NDArray
 
 from mimir_vault.errors import NotFoundError
-from mimir_vault.index.filtering import Masks, evaluate
-from mimir_vault.model.clock import to_micros
-from mimir_vault.model.draft import Draft, check_ref, make_draft
-from mimir_vault.model.facets import PINNED
-from mimir_vault.model.filter import EVERYTHING, Filter, matches
+from mimir_vault.model.draft import check_ref
+from mimir_vault.model.facets import HIDDEN, PINNED
+from mimir_vault.model.filter import EVERYTHING, Filter
 from mimir_vault.model.hit import Hit, Hits
-from mimir_vault.model.link import Link
 from mimir_vault.model.node import Node
-from mimir_vault.open_space import OpenSpace
-from mimir_vault.reading import read_nodes
-from mimir_vault.store import attributes, nodes
+from mimir_vault.reading import OpenedNode, as_node, successors
+from mimir_vault.store import refs
 from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.query import fetch
-from mimir_vault.store.writer import ref_path
+from mimir_vault.viewed_space import ViewedSpace
 
-ORDERS = ("oldest", "newest")
+ORDERS = ("oldest", "newest", "ref")
 BATCH_NODES = 256
 """Nodes opened at a time by an iteration."""
 HISTORY_MAX = 100_000
 """Most versions followed in one direction."""
-CARRIED = (
-    "text", "speaker", "role", "session", "user", "agent", "kind", "at", "tags", "metadata", "ref", "data",
-    "expires_at", "pinned",
-)  # fmt: skip
-"""Fields that a successor takes over."""
+Seqs = NDArray[np.int64]
 
 
-def get(space: OpenSpace, node_id: str | None, ref: Sequence[str] | None) -> Node | None:
-    """Return the node of an id, of its first digits, or of a ref."""
+def find(
+    space: ViewedSpace, connection: apsw.Connection, node_id: str | None, ref: Sequence[str] | None
+) -> OpenedNode | None:
+    """Return the node of an id, of its first digits, or of a ref, hidden and expired ones too."""
     if (node_id is None) == (ref is None):
-        raise ValueError("get takes a node id or a ref")
-    with space.store.read() as connection:
-        if ref is not None:
-            found = fetch(connection, "SELECT seq FROM ref WHERE path = ?", (ref_path(check_ref(ref)),))
-            seq = found[0][0] if found else 0
-        else:
-            stored = nodes.find(connection, _id_text(node_id))
-            seq = stored.seq if stored is not None else 0
-        node = read_nodes(connection, space.store.sealer, [seq]).get(seq)
-    expired = node is not None and node.expires_at is not None and to_micros(node.expires_at) <= space.clock.now()
-    return None if expired else node
+        raise ValueError("give a node id or a ref")
+    if node_id is not None:
+        return space.find(connection, node_id)
+    assert ref is not None
+    seq = refs.newest(connection, space.view.below(check_ref(ref)))
+    return space.opened(connection, [seq]).get(seq)
 
 
-def _id_text(node_id: object) -> str:
-    if not isinstance(node_id, str):
-        raise TypeError(f"a node id is text, not {type(node_id).__name__}")
-    return node_id
+def named(space: ViewedSpace, node_id: str | None, ref: Sequence[str] | None) -> list[int]:
+    """Return the seq of a node id, or those of all versions of a ref, hidden and expired ones too."""
+    with space.read() as connection:
+        if ref is None:
+            opened = find(space, connection, node_id, None)
+            return [opened.stored.seq] if opened is not None else []
+        return sorted(space.opened(connection, refs.versions(connection, space.view.below(ref))))
 
 
-def seqs_of(space: OpenSpace, ids: Sequence[str]) -> list[int]:
-    """Return the seqs of whole node ids."""
-    with space.store.read() as connection:
-        return sorted(nodes.seqs_of(connection, [bytes.fromhex(one) for one in ids]).values())
+def get(space: ViewedSpace, node_id: str | None, ref: Sequence[str] | None) -> Node | None:
+    """Return the node of an id, of its first digits, or of a ref; None for one that is hidden or expired."""
+    with space.read() as connection:
+        opened = find(space, connection, node_id, ref)
+        if opened is None or not _is_current(space, opened):
+            return None
+        return as_node(opened, successors(connection, [opened.stored.seq]).get(opened.stored.seq))
 
 
-def successor(old: Node, text: str | None, fields: dict[str, Any]) -> Draft:
-    """Return the draft that supersedes a node, with what is not given carried over."""
-    carried = {name: getattr(old, name) for name in CARRIED} | ({} if text is None else {"text": text}) | fields
-    if "at" not in fields:
-        carried["at"] = None
-    links = [*fields.get("links", ())]
-    if old.ref is None or carried["ref"] != old.ref:
-        links.append(Link("supersedes", old.id))
-    return make_draft(carried.pop("text"), carried | {"links": links})
+def _is_current(space: ViewedSpace, opened: OpenedNode) -> bool:
+    state = opened.state
+    return not state.hidden and (state.expires is None or state.expires > space.clock.now())
 
 
-def history(space: OpenSpace, node_id: str) -> list[Node]:
+def history(space: ViewedSpace, node_id: str) -> list[Node]:
     """Return all versions of a node, the newest first."""
-    with space.store.read() as connection:
-        stored = nodes.find(connection, _id_text(node_id))
-        if stored is None:
+    with space.read() as connection:
+        opened = space.find(connection, node_id)
+        if opened is None:
             raise NotFoundError(f"there is no node {node_id}")
-        seqs = {stored.seq}
-        edge = [stored.seq]
+        seqs = {opened.stored.seq}
+        edge = [opened.stored.seq]
         while edge and len(seqs) < HISTORY_MAX:
             seq = edge.pop()
             older = fetch(connection, "SELECT older FROM link WHERE newer = ? AND kind = ?", (seq, SUPERSEDES))
@@ -96,87 +84,124 @@ def history(space: OpenSpace, node_id: str) -> list[Node]:
                 if other and other not in seqs:
                     seqs.add(other)
                     edge.append(other)
-        found = read_nodes(connection, space.store.sealer, sorted(seqs))
+        found = _nodes(space, connection, EVERYTHING, sorted(seqs))
     return [found[seq] for seq in sorted(found, reverse=True)]
 
 
-def _masks(space: OpenSpace, connection: apsw.Connection, filter_: Filter) -> Masks:
-    columns = space.index.columns
-    if filter_ == EVERYTHING:
-        return Masks(columns.live, columns.live)
-    return evaluate(filter_, columns, space.index.names, lambda condition: attributes.lookup(connection, condition))
+def _nodes(
+    space: ViewedSpace, connection: apsw.Connection, filter_: Filter, seqs: Sequence[int], *, hidden: bool = False
+) -> dict[int, Node]:
+    """Return these nodes by seq, those alone that pass a filter and are (or are not) hidden."""
+    newer = successors(connection, seqs)
+    return {
+        seq: as_node(opened, newer.get(seq))
+        for seq, opened in space.opened(connection, seqs).items()
+        if opened.state.hidden is hidden and space.passes(filter_, opened)
+    }
 
 
-def _candidates(
-    space: OpenSpace, filter_: Filter, *, expired: bool = False
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the seqs that may pass a filter, ascending, and which of them surely do.
-
-    What is expired or hidden counts only with `expired`: an erasure must reach it.
-    """
-    with space.store.read() as connection, space.index.lock:
-        space.index.refresh(connection, None)
-        masks = _masks(space, connection, filter_)
-        kept = masks.maybe if expired else masks.maybe & space.index.columns.current(space.clock.now())
-        return space.index.columns.seqs[kept].copy(), masks.sure[kept]
+def _candidates(space: ViewedSpace, filter_: Filter, *, hidden: bool = False) -> tuple[Seqs, NDArray[np.bool_]]:
+    """Return the seqs that may pass a filter, ascending, and which of them surely do."""
+    with space.search() as (connection, index):
+        found = index.masks(connection, filter_)
+        columns = index.columns
+        if hidden:
+            kept = found.maybe & ((columns.facet("flags") & HIDDEN) != 0) & columns.live
+        else:
+            kept = found.maybe & columns.current(space.clock.now())
+        return columns.seqs[kept].copy(), found.sure[kept]
 
 
-def _opened(space: OpenSpace, seqs: Sequence[int]) -> dict[int, Node]:
-    with space.store.read() as connection:
-        return read_nodes(connection, space.store.sealer, seqs)
-
-
-def iterate(space: OpenSpace, filter_: Filter, order: str, limit: int | None, after: str | None) -> Iterator[Node]:
+def iterate(
+    space: ViewedSpace, filter_: Filter, order: str, limit: int | None, after: str | None, *, hidden: bool = False
+) -> Iterator[Node]:
     """Yield the nodes that pass a filter, one batch opened at a time."""
-    seqs, _ = _candidates(space, filter_)
+    seqs, _ = _candidates(space, filter_, hidden=hidden)
+    if order == "ref":
+        seqs = _by_ref(space, seqs)
+    elif order == "newest":
+        seqs = seqs[::-1]
     if after is not None:
-        with space.store.read() as connection:
-            start = nodes.find(connection, _id_text(after))
+        with space.read() as connection:
+            start = space.find(connection, after)
         if start is None:
             raise NotFoundError(f"there is no node {after} to go on behind")
-        seqs = seqs[seqs > start.seq] if order == "oldest" else seqs[seqs < start.seq]
-    if order == "newest":
-        seqs = seqs[::-1]
-    return _iterate(space, filter_, seqs, limit)
+        seqs = seqs[_place_behind(seqs, start.stored.seq, order) :]
+    return _iterate(space, filter_, seqs, limit, hidden)
 
 
-def _iterate(space: OpenSpace, filter_: Filter, seqs: NDArray[np.int64], limit: int | None) -> Iterator[Node]:
+def _by_ref(space: ViewedSpace, seqs: Seqs) -> Seqs:
+    """Return nodes in the order of their refs, part by part, then those without a ref in the order of storing."""
+    with space.read() as connection:
+        rows = refs.rows_under(connection, space.view.under)
+        ordered = np.fromiter((seq for _, seq in rows), np.int64)
+    with_ref = ordered[np.isin(ordered, seqs)]
+    return np.concatenate([with_ref, seqs[~np.isin(seqs, with_ref)]])
+
+
+def _place_behind(seqs: Seqs, start: int, order: str) -> int:
+    """Return the place of the first node behind the one of seq `start`, which may itself not be among them."""
+    there = np.flatnonzero(seqs == start)
+    if len(there):
+        return int(there[0]) + 1
+    if order == "ref":
+        raise NotFoundError("the node to go on behind is not among those that are listed; begin again")
+    return int((seqs < start).sum() if order == "oldest" else (seqs > start).sum())
+
+
+def _iterate(
+    space: ViewedSpace, filter_: Filter, seqs: Seqs, limit: int | None, hidden: bool = False
+) -> Iterator[Node]:
     given = 0
     for begin in range(0, len(seqs), BATCH_NODES):
         batch = seqs[begin : begin + BATCH_NODES].tolist()
-        found = _opened(space, batch)
+        with space.read() as connection:
+            found = _nodes(space, connection, filter_, batch, hidden=hidden)
         for seq in batch:
-            if seq in found and matches(filter_, found[seq]):
+            if seq in found:
                 yield found[seq]
                 given += 1
                 if given == limit:
                     return
 
 
-def count(space: OpenSpace, filter_: Filter) -> int:
+def count(space: ViewedSpace, filter_: Filter) -> int:
     """Return how many nodes pass; only those that the facets do not decide are opened."""
     seqs, sure = _candidates(space, filter_)
-    open_seqs = seqs[~sure]
-    return int(sure.sum()) + sum(1 for _ in _iterate(space, filter_, open_seqs, None))
+    return int(sure.sum()) + sum(1 for _ in _iterate(space, filter_, seqs[~sure], None))
 
 
-def matching(space: OpenSpace, filter_: Filter) -> list[int]:
-    """Return the seqs of all nodes that pass, expired and hidden ones included."""
-    seqs, sure = _candidates(space, filter_, expired=True)
-    found = seqs[sure].tolist()
-    unsure = seqs[~sure]
-    for begin in range(0, len(unsure), BATCH_NODES):
-        opened = _opened(space, unsure[begin : begin + BATCH_NODES].tolist())
-        found += [seq for seq, node in opened.items() if matches(filter_, node)]
+def matching(space: ViewedSpace, filter_: Filter) -> list[int]:
+    """Return the seqs of all nodes that pass, expired and hidden ones included: an erasure must reach them."""
+    found: list[int] = []
+    with space.search() as (connection, index):
+        seqs = index.columns.seqs[index.masks(connection, filter_).maybe].tolist()
+    for begin in range(0, len(seqs), BATCH_NODES):
+        with space.read() as connection:
+            opened = space.opened(connection, seqs[begin : begin + BATCH_NODES])
+        found += [seq for seq, one in opened.items() if space.passes(filter_, one)]
     return sorted(found)
 
 
-def newest_hits(space: OpenSpace, filter_: Filter, count_: int, as_of: int | None, known_at: int | None) -> Hits:
+def ref_names(space: ViewedSpace, under: tuple[str, ...], depth: int | None) -> list[tuple[str, ...]]:
+    """Return the distinct refs below a prefix that a current node has, cut to `depth` parts, in their order."""
+    filter_ = space.view.parse(under=under)
+    with space.search() as (connection, index):
+        holders = dict(refs.rows_under(connection, space.view.below(under)))  # The last of each ref is its newest.
+        seen = index.masks(connection, filter_).maybe & index.columns.current(space.clock.now())
+        places = index.columns.rows(np.array(list(holders.values()), np.int64))
+    found: dict[tuple[str, ...], None] = {}
+    for path, place in zip(holders, places.tolist(), strict=True):
+        if place >= 0 and seen[place]:
+            found[refs.ref_of(path)[:depth]] = None
+    return list(found)
+
+
+def newest_hits(space: ViewedSpace, filter_: Filter, count_: int, as_of: int | None, known_at: int | None) -> Hits:
     """Return what is pinned, then the newest nodes that still hold, as hits of falling score."""
-    with space.store.read() as connection, space.index.lock:
-        space.index.refresh(connection, None)
-        columns = space.index.columns
-        visible = columns.visible(space.clock.now(), as_of, known_at) & _masks(space, connection, filter_).maybe
+    with space.search() as (connection, index):
+        columns = index.columns
+        visible = columns.visible(space.clock.now(), as_of, known_at) & index.masks(connection, filter_).maybe
         rows = np.flatnonzero(visible)
         pinned = (columns.facet("flags")[rows] & PINNED) != 0
         order = np.lexsort((-columns.facet("at")[rows], ~pinned))

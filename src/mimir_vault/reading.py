@@ -9,10 +9,10 @@ import apsw
 import numpy as np
 
 from mimir_vault.model.clock import from_micros
-from mimir_vault.model.codec import Metadata, Payload, State, decode, decode_values
+from mimir_vault.model.codec import Metadata, Payload, State, decode, decode_state, decode_values
+from mimir_vault.model.draft import BETWEEN_PASSAGES
 from mimir_vault.model.link import LINK_KINDS, Link
 from mimir_vault.model.node import Node
-from mimir_vault.store import nodes
 from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.nodes import Sealer, StoredNode
 from mimir_vault.store.query import each
@@ -30,13 +30,20 @@ class OpenedNode:
     @property
     def body(self) -> str:
         """What is embedded and searched: the text, or the passages given in its place."""
-        return self.payload.text if self.payload.passages is None else "\n\n".join(self.payload.passages)
+        return self.payload.text if self.payload.passages is None else BETWEEN_PASSAGES.join(self.payload.passages)
+
+    @property
+    def passages(self) -> tuple[str, ...]:
+        """What it is found by, in parts that are embedded one by one; none where it is never found."""
+        if not self.metadata.indexed:
+            return ()
+        return (self.payload.text,) if self.payload.passages is None else self.payload.passages
 
 
 def open_stored(sealer: Sealer, stored: StoredNode) -> OpenedNode:
     """Open a node; its id is checked against its envelopes, and every value against its one encoding."""
     payload, metadata, state = sealer.open_node(stored.sealed)
-    return OpenedNode(stored, decode(Payload, payload), decode(Metadata, metadata), decode(State, state))
+    return OpenedNode(stored, decode(Payload, payload), decode(Metadata, metadata), decode_state(state))
 
 
 def as_node(opened: OpenedNode, superseded_by: bytes | None = None) -> Node:
@@ -75,12 +82,3 @@ def successors(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, by
         (SUPERSEDES, apsw.carray(np.array(seqs, np.int64))),
     )
     return {older: newer for older, _, newer in found}
-
-
-def read_nodes(connection: apsw.Connection, sealer: Sealer, seqs: Sequence[int]) -> dict[int, Node]:
-    """Return these nodes opened, by seq; those that are gone are left out."""
-    newer = successors(connection, seqs)
-    return {
-        seq: as_node(open_stored(sealer, stored), newer.get(seq))
-        for seq, stored in nodes.by_seq(connection, seqs).items()
-    }

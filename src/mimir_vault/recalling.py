@@ -10,19 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mimir_vault.index import quantise
-from mimir_vault.index.filtering import Masks, evaluate
 from mimir_vault.index.planner import Plan, plan
-from mimir_vault.index.windows import NodeScores, no_scores, reduce_windows
-from mimir_vault.model.filter import EVERYTHING, Filter, matches
+from mimir_vault.index.windows import NodeScores, discount, no_scores, reduce_windows
+from mimir_vault.model.filter import EVERYTHING, Filter
 from mimir_vault.model.hit import Hit, Hits, Lane
-from mimir_vault.open_space import OpenSpace
 from mimir_vault.reading import OpenedNode, as_node, open_stored, successors
 from mimir_vault.recall import lexical, ranking
 from mimir_vault.recall.neighbours import RADIUS
 from mimir_vault.recall.passages import find_passage
 from mimir_vault.recall.terms import query_terms
 from mimir_vault.space_index import DenseIndex, SpaceIndex
-from mimir_vault.store import attributes, nodes, vectors, words
+from mimir_vault.store import nodes, vectors, words
+from mimir_vault.viewed_space import ViewedSpace
 
 LANES = ("dense", "lexical")
 Vector = NDArray[np.float32]
@@ -31,11 +30,13 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A recall as asked: moments in microseconds since 1970, `filter_` parsed, `k` at least 1."""
+    """A recall as asked: moments in microseconds since 1970, `filter_` parsed within the view, `k` at least 1; `vector`
+    is the query's unit vector (d,) where the caller gave one."""
 
     text: str
     k: int
     filter_: Filter = EVERYTHING
+    vector: Vector | None = None
     as_of: int | None = None
     known_at: int | None = None
     lanes: tuple[str, ...] = LANES
@@ -44,44 +45,40 @@ class Query:
     explain: bool = False
 
 
-def recall(space: OpenSpace, query: Query) -> Hits:
+def recall(space: ViewedSpace, query: Query) -> Hits:
     """Return the best hits of a query, best first."""
-    dense_lane = "dense" in query.lanes and bool(query.text.strip())
     vector = None
-    if dense_lane:
-        vector = space.embedder.embed_query(query.text) if space.has_model() else None
-    with space.store.read() as connection, space.index.lock:
-        space.index.refresh(connection, space.model(connection) if dense_lane else None)
-        search = _Search(space, connection, query, vector)
-        return Hits(search.hits())
+    asked = "dense" in query.lanes and (query.vector is not None or bool(query.text.strip()))
+    if asked and space.space.has_model(space.embedder):
+        vector = query.vector if query.vector is not None else space.embedder.get().embed_query(query.text)
+    with space.search(dense=vector is not None) as (connection, index):
+        return Hits(_Search(space, connection, index, query, vector).hits())
 
 
 class _Search:
     """One recall inside its read transaction, with the index locked."""
 
-    def __init__(self, space: OpenSpace, connection: apsw.Connection, query: Query, vector: Vector | None) -> None:
-        self.space, self.connection, self.query, self.vector = space, connection, query, vector
-        self.index: SpaceIndex = space.index
-        self.columns = space.index.columns
+    def __init__(
+        self, space: ViewedSpace, connection: apsw.Connection, index: SpaceIndex, query: Query, vector: Vector | None
+    ) -> None:
+        self.space, self.connection, self.index = space, connection, index
+        self.query, self.vector = query, vector
+        model = space.space.model(connection, space.embedder) if vector is not None else None
+        self.dense: DenseIndex | None = index.dense.get(model.code) if model is not None else None
+        self.columns = index.columns
         self.now = space.clock.now()
         self.weights: dict[str, float] = {}
 
     def hits(self) -> list[Hit]:
         """Run the lanes, rank, and open nodes in order until enough pass the filter."""
         visible = self.columns.visible(self.now, self.query.as_of, self.query.known_at)
-        masks = self._masks()
+        if self.space.view.filter_ != EVERYTHING:  # Nothing outside the view may lend anything to what is inside.
+            visible = visible & self.index.masks(self.connection, self.space.view.filter_).maybe
+        masks = self.index.masks(self.connection, self.query.filter_)
         allowed = visible & masks.maybe
         if not allowed.any():
             return []
         return self._open(self._rank(visible, allowed, masks.exact))
-
-    def _masks(self) -> Masks:
-        if self.query.filter_ == EVERYTHING:
-            return Masks(self.columns.live, self.columns.live)
-        return evaluate(
-            self.query.filter_, self.columns, self.index.names,
-            lambda condition: attributes.lookup(self.connection, condition),
-        )  # fmt: skip
 
     def _rank(self, visible: Mask, allowed: Mask, decided: bool) -> ranking.Ranking:
         depth = ranking.lane_depth(self.query.k)
@@ -118,7 +115,7 @@ class _Search:
         """Return the dense score of every row (NaN: not known), the best allowed rows, and whether all are known."""
         scores = np.full(self.columns.rows_count, np.nan, np.float32)
         none = np.empty(0, np.int64)
-        dense = self.index.dense
+        dense = self.dense
         if self.vector is None or dense is None:
             return scores, none, True
         chosen = plan(dense.count, len(self.columns), int(allowed.sum()))
@@ -172,7 +169,7 @@ class _Search:
 
     def _fetch_missing(self, scores: Vector, pool: NDArray[np.int64]) -> None:
         """Fill in the dense scores of members of the pool that the dense lane did not bring up."""
-        dense = self.index.dense
+        dense = self.dense
         missing = pool[np.isnan(scores[pool])]
         if dense is not None and len(missing):
             fetched = self._fetched(dense, self.columns.seqs[missing])
@@ -216,7 +213,7 @@ class _Search:
         for place, opened in self._opened(ranked):
             if self.query.min_score is not None and ranked.scores[place] < self.query.min_score:
                 break
-            if self.query.filter_ != EVERYTHING and not matches(self.query.filter_, as_node(opened)):
+            if not self.space.passes(self.query.filter_, opened):
                 continue
             if self.query.collapse:
                 text = " ".join(opened.payload.text.casefold().split())
@@ -243,7 +240,9 @@ class _Search:
         score, node = float(ranked.scores[place]), as_node(opened, newer)
         lanes: dict[str, Lane] = {}
         if ranked.dense_ranks[place]:
-            lanes["dense"] = Lane(float(ranked.dense[place]), int(ranked.dense_ranks[place]))
+            windows = self.columns.facet("windows")[ranked.rows[place : place + 1]]
+            cosine = float(ranked.dense[place]) + float(discount(windows)[0])
+            lanes["dense"] = Lane(cosine, int(ranked.dense_ranks[place]))
         if ranked.lexical_ranks[place]:
             lanes["lexical"] = Lane(float(ranked.lexical[place]), int(ranked.lexical_ranks[place]))
         start, stop = find_passage(opened.body, self.weights, self._window(opened, int(ranked.rows[place])))
@@ -256,7 +255,7 @@ class _Search:
 
     def _window(self, opened: OpenedNode, row: int) -> tuple[int, int]:
         """Return the window whose vector matched best, the whole text where there is one window."""
-        seq, dense = opened.stored.seq, self.index.dense
+        seq, dense = opened.stored.seq, self.dense
         whole = (0, len(opened.body))
         if self.vector is None or dense is None or self.columns.facet("windows")[row] <= 1:
             return whole

@@ -6,23 +6,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import chain, islice
 
-from mimir_vault.errors import InterruptedBatchError, NotFoundError
+import numpy as np
+from numpy.typing import NDArray
+
+from mimir_vault.errors import InterruptedBatchError
 from mimir_vault.findable import Body, Found, find_by
-from mimir_vault.model.clock import offset_seconds, to_micros
-from mimir_vault.model.codec import CODEC_VERSION, Metadata, Payload, State, encode
 from mimir_vault.model.draft import Draft, check_draft, metadata_json
-from mimir_vault.model.link import LINK_KINDS
 from mimir_vault.model.node import Node
-from mimir_vault.open_space import OpenSpace
-from mimir_vault.reading import OpenedNode, as_node, open_stored
-from mimir_vault.store import nodes
-from mimir_vault.store.nodes import StoredNode
-from mimir_vault.store.query import fetch
-from mimir_vault.store.vectors import Model
-from mimir_vault.store.writer import Writer, ref_path
+from mimir_vault.putting import Putting, Ready
+from mimir_vault.transaction import NODES_MAX
+from mimir_vault.viewed_space import ViewedSpace
 
 BATCH_NODES = 256
 """Most nodes of one commit: what a crash can take of a long import, and what others wait for."""
@@ -40,64 +35,114 @@ Progress = Callable[[int, int], None]
 class Prepared:
     """A checked draft with all that can be made of it outside a transaction."""
 
-    draft: Draft
+    ready: Ready
     found: Found
 
     @property
     def bytes_needed(self) -> int:
         """Bytes this node may take in the database, at most."""
-        draft = self.draft
+        draft = self.ready.draft
         passages = () if isinstance(draft.index, bool) else draft.index
         values = 4 * len(metadata_json(draft.metadata)) + 512 * len(draft.tags)
         sealed = len(draft.data or b"") + 4 * len(draft.text) + sum(4 * len(one) for one in passages) + 2 * values
         vectors = sum(len(one.data) + 64 for one in self.found.vectors)
+        if self.ready.vectors is not None:
+            vectors += self.ready.vectors.nbytes + 128 * len(self.ready.vectors)
+        if self.ready.kept is not None:
+            vectors += self.ready.kept.bytes
         return NODE_BYTES + 2 * sealed + vectors + 64 * len(self.found.terms)
 
 
-def prepare(space: OpenSpace, drafts: Sequence[Draft]) -> list[Prepared]:
+def ready(space: ViewedSpace, draft: Draft) -> Ready:
+    """Check a draft, fill in what the view says, and check the vector that came with it."""
+    checked = check_draft(draft)
+    filled = space.view.fill(checked, space.space.random(16).hex())
+    return Ready(filled, _vectors(space, filled), mergeable=draft.ref is None and filled.session is None)
+
+
+def _vectors(space: ViewedSpace, draft: Draft) -> NDArray[np.float32] | None:
+    return None if draft.vector is None else space.embedder.get().check(draft.vector, "vector")
+
+
+def prepare(space: ViewedSpace, batch: Sequence[Ready]) -> list[Prepared]:
     """Count the terms and embed the windows of checked drafts: the work that needs no lock."""
-    space.know_embedder()
-    found = find_by(space.embedder, [Body(_body(draft), draft.speaker) for draft in drafts])
-    return [Prepared(draft, one) for draft, one in zip(drafts, found, strict=True)]
+    if any(one.vectors is not None or _is_embedded(one) for one in batch):
+        space.embedder.probe()  # So that no transaction has to wait for it.
+    embedder = space.embedder.get() if any(_is_embedded(one) for one in batch) else None
+    found = find_by(embedder, [_body(one) for one in batch])
+    return [Prepared(one, what) for one, what in zip(batch, found, strict=True)]
 
 
-def _body(draft: Draft) -> str:
+def _is_embedded(one: Ready) -> bool:
+    return one.vectors is None and one.kept is None and any(text.strip() for text in passages_of(one.draft))
+
+
+def _body(one: Ready) -> Body:
+    none = np.empty((0, 1), np.float32) if one.kept is not None else None  # Its vectors are there already.
+    return Body(passages_of(one.draft), one.draft.speaker, one.vectors if none is None else none)
+
+
+def passages_of(draft: Draft) -> tuple[str, ...]:
+    """Return what a draft is to be found by."""
     if isinstance(draft.index, bool):
-        return draft.text if draft.index else ""
-    return "\n\n".join(draft.index)
+        return (draft.text,) if draft.index else ()
+    return tuple(draft.index)
 
 
-def remember_many(space: OpenSpace, drafts: Iterable[Draft], progress: Progress | None = None) -> list[Node]:
-    """Store drafts in order, one node each; see `Memory.remember_many`."""
+def remember_many(
+    space: ViewedSpace, drafts: Iterable[Draft], progress: Progress | None = None, *, imported: bool = False
+) -> list[Node]:
+    """Store drafts in order, one node each; see `Memory.remember_many`.
+
+    With `imported` a draft that any version of its ref already says is not stored again.
+    """
+    space.check_writable()
     if isinstance(drafts, (str, bytes, Draft)) or not isinstance(drafts, Iterable):
         raise TypeError(f"remember_many takes an iterable of Drafts, not {type(drafts).__name__}")
     total = len(drafts) if isinstance(drafts, Sequence) else 0
+    checked: Iterator[Ready] | list[Ready] = (ready(space, draft) for draft in drafts)
     if isinstance(drafts, Sequence):
-        drafts = [check_draft(draft) for draft in drafts]
+        checked = list(checked)
+    return store_all(space, checked, progress, total, imported=imported)
+
+
+def store_all(
+    space: ViewedSpace, checked: Iterator[Ready] | list[Ready], progress: Progress | None = None, total: int = 0, *,
+    imported: bool = False,
+) -> list[Node]:  # fmt: skip
+    """Embed and store checked drafts; inside a transaction all of them are embedded before the first is stored."""
     done: list[Node] = []
+    transaction = space.space.transaction
     try:
-        for batch in _prepared_batches(space, drafts):
-            for committed in _store(space, batch):
+        if transaction is None:
+            batches = _prepared_batches(space, checked)
+        else:
+            checked = list(islice(checked, NODES_MAX + 1))
+            transaction.count(len(checked))
+            batches = iter([list(chain.from_iterable(_prepared_batches(space, checked)))])
+        for batch in batches:
+            for committed in _store(space, batch, imported):
                 done += committed
                 if progress is not None:
                     progress(len(done), max(total, len(done)))
     except Exception as error:
-        if not done:
+        if not done or transaction is not None:
             raise
         raise InterruptedBatchError(f"after {len(done):,} nodes, which are stored: {error}", done) from error
     finally:
-        space.upkeep.wrote()
+        if transaction is None:
+            space.upkeep.wrote()
     return done
 
 
-def _prepared_batches(space: OpenSpace, drafts: Iterable[Draft]) -> Iterator[list[Prepared]]:
+def _prepared_batches(space: ViewedSpace, checked: Iterator[Ready] | list[Ready]) -> Iterator[list[Prepared]]:
     """Yield prepared batches; the next one is embedded while the caller stores the one before.
 
     A draft that cannot be, or an iterable that fails, is raised after all that came before it was yielded.
     """
-    checked = (check_draft(draft) for draft in drafts) if not isinstance(drafts, list) else iter(drafts)
-    most = EMBEDDED_NODES if isinstance(drafts, list) else BATCH_NODES
-    batch, failure = _take(checked, most)
+    most = EMBEDDED_NODES if isinstance(checked, list) else BATCH_NODES
+    drafts = iter(checked)
+    batch, failure = _take(drafts, most)
     if len(batch) < most:
         if batch:
             yield prepare(space, batch)
@@ -105,17 +150,17 @@ def _prepared_batches(space: OpenSpace, drafts: Iterable[Draft]) -> Iterator[lis
         with ThreadPoolExecutor(1, thread_name_prefix="mimir-embed") as pool:
             ahead: Future[list[Prepared]] | None = pool.submit(prepare, space, batch)
             while ahead is not None:
-                batch, failure = _take(checked, most) if failure is None else ([], failure)
-                ready = ahead.result()
+                batch, failure = _take(drafts, most) if failure is None else ([], failure)
+                prepared = ahead.result()
                 ahead = pool.submit(prepare, space, batch) if batch else None
-                yield ready
+                yield prepared
     if failure is not None:
         raise failure
 
 
-def _take(drafts: Iterator[Draft], most: int) -> tuple[list[Draft], Exception | None]:
+def _take(drafts: Iterator[Ready], most: int) -> tuple[list[Ready], Exception | None]:
     """Return the next batch, and what went wrong if it is short because of that."""
-    batch: list[Draft] = []
+    batch: list[Ready] = []
     try:
         batch.extend(islice(drafts, most))
     except Exception as error:
@@ -123,90 +168,24 @@ def _take(drafts: Iterator[Draft], most: int) -> tuple[list[Draft], Exception | 
     return batch, None
 
 
-def _store(space: OpenSpace, batch: Sequence[Prepared]) -> Iterator[list[Node]]:
+def _store(space: ViewedSpace, batch: Sequence[Prepared], imported: bool) -> Iterator[list[Node]]:
     """Commit a batch, at most `BATCH_NODES` in one transaction, and fewer when that takes long."""
     rest = list(batch)
+    whole = space.space.transaction is not None
     while rest:
-        part = rest[:BATCH_NODES]
+        part = rest if whole else rest[:BATCH_NODES]
         needed = sum(one.bytes_needed for one in part)
         stored: list[Node] = []
         begin = time.monotonic_ns()
-        with space.store.write(needed) as writer:
-            model = space.new_model(writer.connection) if any(one.found.vectors for one in part) else None
+        with space.write(needed) as writer:
+            by_model = any(one.found.vectors for one in part)
+            model = space.space.new_model(writer.connection, space.embedder) if by_model else None
+            merges = any(one.ready.merges for one in part)
+            putting = Putting(space, writer, model, imported=imported, merges=merges)
             writer.learn(list(set(chain.from_iterable(one.found.terms for one in part))))
             for one in part:
-                stored.append(put(space, writer, one, model))
-                if (time.monotonic_ns() - begin) // 1_000 > BATCH_MICROS:
+                stored.append(putting.put(one.ready, one.found))
+                if not whole and (time.monotonic_ns() - begin) // 1_000 > BATCH_MICROS:
                     break
         yield stored
         rest = rest[len(stored) :]
-
-
-def put(space: OpenSpace, writer: Writer, one: Prepared, model: Model | None) -> Node:
-    """Inside a write transaction: store one prepared draft; a taken ref is superseded, unless nothing changed."""
-    draft = one.draft
-    links = [(LINK_KINDS.index(link.kind), bytes.fromhex(link.target)) for link in draft.links]
-    _check_targets(writer, [target for _, target in links])
-    old = _holder(space, writer, draft.ref)
-    if old is not None:
-        if _is_same(old, draft):
-            return as_node(old)
-        links.append((LINK_KINDS.index("supersedes"), old.stored.sealed.id))
-    recorded = writer.recorded(space.clock.now())
-    thread = None
-    if draft.session is not None:
-        under = draft.ref[:-1] if draft.ref is not None else ()
-        thread = writer.thread(under, draft.user, draft.agent, draft.session)
-        if head := writer.head(thread):
-            links.append((LINK_KINDS.index("follows"), head))
-    at = draft.at
-    metadata = Metadata(
-        version=CODEC_VERSION, at=to_micros(at) if isinstance(at, datetime) else recorded,
-        offset_s=offset_seconds(at) if isinstance(at, datetime) else 0, recorded=recorded,
-        order=thread.length if thread is not None else 0, user=draft.user, agent=draft.agent, session=draft.session,
-        speaker=draft.speaker, role=draft.role, kind=draft.kind, tags=tuple(draft.tags),
-        links=tuple(dict.fromkeys(links)), values=metadata_json(draft.metadata), indexed=draft.index is not False,
-    )  # fmt: skip
-    expires = draft.expires_at
-    state = State(
-        version=CODEC_VERSION, ref=draft.ref, expires=to_micros(expires) if isinstance(expires, datetime) else None,
-        pinned=draft.pinned, hidden=False, seen=0, last_seen=None,
-    )  # fmt: skip
-    payload = Payload(
-        CODEC_VERSION, draft.text, draft.data, None if isinstance(draft.index, bool) else tuple(draft.index)
-    )
-    stored = writer.put(encode(payload), metadata, state, one.found.by(model), thread)
-    return as_node(OpenedNode(stored, payload, metadata, state))
-
-
-def _check_targets(writer: Writer, targets: Sequence[bytes]) -> None:
-    if targets:
-        known = nodes.seqs_of(writer.connection, targets)
-        for target in targets:
-            if target not in known:
-                raise NotFoundError(f"a link points to node {target.hex()}, which is not in this space")
-
-
-def _holder(space: OpenSpace, writer: Writer, ref: tuple[str, ...] | None) -> OpenedNode | None:
-    """Return the node that a ref points at now."""
-    if ref is None:
-        return None
-    found = fetch(writer.connection, "SELECT seq FROM ref WHERE path = ?", (ref_path(ref),))
-    if not found:
-        return None
-    stored: StoredNode = nodes.by_seq(writer.connection, [found[0][0]])[found[0][0]]
-    return open_stored(space.store.sealer, stored)
-
-
-def _is_same(old: OpenedNode, draft: Draft) -> bool:
-    """Say whether a draft brings nothing new to the node that holds its ref."""
-    metadata, payload = old.metadata, old.payload
-    passages = None if isinstance(draft.index, bool) else tuple(draft.index)
-    same_time = not isinstance(draft.at, datetime) or to_micros(draft.at) == metadata.at
-    return same_time and (
-        payload.text, payload.data, payload.passages, metadata.values, metadata.tags, metadata.kind, metadata.speaker,
-        metadata.role, metadata.user, metadata.agent, metadata.session, metadata.indexed,
-    ) == (
-        draft.text, draft.data, passages, metadata_json(draft.metadata), tuple(draft.tags), draft.kind, draft.speaker,
-        draft.role, draft.user, draft.agent, draft.session, draft.index is not False,
-    )  # fmt: skip

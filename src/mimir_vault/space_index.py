@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from mimir_vault.errors import FormatError
 from mimir_vault.index.columns import Columns
 from mimir_vault.index.exact import Exact
-from mimir_vault.index.filtering import Names
+from mimir_vault.index.filtering import Masks, Names, evaluate
 from mimir_vault.index.planner import EXACT_VECTORS_MAX
 from mimir_vault.index.quantise import Frozen, from_rows
 from mimir_vault.index.sketch import Sketch
-from mimir_vault.model.filter import NAME_FIELDS
-from mimir_vault.store import feed, vectors, words
+from mimir_vault.model.filter import EVERYTHING, NAME_FIELDS, Filter
+from mimir_vault.store import attributes, feed, vectors, words
 from mimir_vault.store.feed import News, Seen
 from mimir_vault.store.vectors import Model
 
@@ -106,6 +106,11 @@ class SpaceIndex:
             self._tail_places = np.empty(0, words.PLACE)
 
     @property
+    def is_fed(self) -> bool:
+        """Whether it was brought up to date before, so that doing it again costs little."""
+        return self._seen.generation >= 0
+
+    @property
     def names(self) -> Mapping[str, Names]:
         """The names of each field by code; all fields share one table."""
         return dict.fromkeys(NAME_FIELDS, self.texts)
@@ -125,6 +130,12 @@ class SpaceIndex:
         if dense.seen != self._seen.generation:
             dense.refresh(connection)
             dense.seen = self._seen.generation
+
+    def masks(self, connection: apsw.Connection, filter_: Filter) -> Masks:
+        """Return which rows of the columns may pass a filter, and which surely do."""
+        if filter_ == EVERYTHING:
+            return Masks(self.columns.live, self.columns.live)
+        return evaluate(filter_, self.columns, self.names, lambda one: attributes.lookup(connection, one))
 
     def _take(self, connection: apsw.Connection, news: News) -> None:
         for code, text in news.names.items():

@@ -30,7 +30,7 @@ class Transaction:
         self._index: SpaceIndex | None = None
         self._nodes = 0
         self.wrote = False
-        self.afterwards: list[Callable[[], None]] = []
+        self.afterwards: list[Callable[[], object]] = []
 
     def begin(self, bytes_needed: int = 0) -> Writer:
         """Take the lock, if this is the first verb, and return the writer."""
@@ -72,9 +72,7 @@ class Transaction:
             self._index = SpaceIndex()
         return self._index
 
-    def end(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Commit, or roll everything back where the block or one of its verbs failed."""
         failure = error or self._failure
         if failure is not None:

@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import replace
 
+from mimir_vault import erasing
 from mimir_vault.errors import MimirError
 from mimir_vault.index.planner import EXACT_VECTORS_MAX
 from mimir_vault.index.quantise import FROZEN_FROM, Frozen, from_rows
@@ -67,6 +68,7 @@ class Upkeep:
             try:
                 self.run_now()
                 if idle:
+                    self._purge()
                     self._check_digests()
                 if idle and self._store.fresh.checkpoint():
                     with self._wake:
@@ -88,11 +90,37 @@ class Upkeep:
             with self._store.write(tail * BYTES_PER_TAIL_NODE) as writer:
                 writer.merge_words()
         with self._store.read() as connection:
-            many = [one for one in vectors.models(connection) if vectors.count(connection, one.code) > EXACT_VECTORS_MAX]
+            many = [
+                one for one in vectors.models(connection) if vectors.count(connection, one.code) > EXACT_VECTORS_MAX
+            ]
         for model in many:
             dense = self._sketch(model)
             if dense.unsaved >= (SAVE_AT_CLOSE if at_close else SAVE_CHANGES):
                 self._save(dense)
+        if at_close and self._index.is_fed:
+            self._purge()
+
+    def _purge(self) -> None:
+        """Forget what has expired, or whose grace is over.
+
+        Only where the newest node was stored after that moment too: a clock that jumps ahead deletes nothing.
+        """
+        now = self._clock.now()
+        with self._store.read() as connection, self._index.lock:
+            self._index.refresh(connection)
+            columns = self._index.columns
+            ended = columns.live & (columns.facet("expires") <= min(now, freshness.read(connection).recorded))
+            seqs = columns.seqs[ended].tolist()
+        if not seqs or not self._take_lease():
+            return
+        traces: set[bytes] = set()
+        for begin in range(0, len(seqs), erasing.BATCH_NODES):
+            part = seqs[begin : begin + erasing.BATCH_NODES]
+            with self._store.write(len(part) * erasing.BYTES_PER_NODE) as writer:
+                erasing.erase(writer, part, "nodes expired", now)
+                traces |= writer.change.erased or set()
+        log.info("%d nodes had expired and are forgotten", len(seqs))
+        self._store.fresh.remove_traces(traces, erasing.CHECKPOINT_WAIT_MS)
 
     def _check_digests(self) -> None:
         """Once a day, compare what the space holds with its digests; on a mismatch nothing more is read or written."""

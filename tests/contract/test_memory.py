@@ -276,7 +276,7 @@ def test_forgetting_the_newer_makes_the_older_current_again(memory: Memory) -> N
     """And the receipt says so."""
     old = memory.remember("aisle seats", ref=("seat",))
     new = memory.supersede(old.id, "window seats")
-    receipt = memory.forget(ref=("seat",))
+    receipt = memory.forget(new.id)
     assert (receipt.ids, receipt.current_again) == ((new.id,), (old.id,))
     assert texts(memory.recall("seats")) == ["aisle seats"]
     assert memory.get(ref=("seat",)) == old

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ PROBE_COSINE = 0.995
 
 MAX_DIMENSION = 65_536
 """More dimensions than any model has; a larger number is a slip."""
+
+VECTORS_MAX = 255
+"""Most vectors of one node; more are a text that should be several."""
 
 
 class Embedder(Protocol):
@@ -81,6 +84,26 @@ class CheckedEmbedder:
         vector = np.asarray(special(question))
         return self._row(self._checked(vector[None] if vector.ndim == 1 else vector, 1))
 
+    def check(self, given: object, name: str) -> Vectors:
+        """Return vectors that a caller gives in place of ours, (d,) or (n, d), as unit vectors, float32 (n, d).
+
+        Raises:
+            ValueError: another shape, no vector, no numbers, NaN, infinity or a zero vector.
+        """
+        try:
+            vectors = np.asarray(given)
+        except ValueError:
+            vectors = np.empty(0, object)
+        rows = vectors[None] if vectors.ndim == 1 else vectors
+        if rows.ndim != 2 or not len(rows) or rows.shape[1] != self.dimension or rows.dtype.kind not in "fiu":
+            raise ValueError(
+                f"{name} has shape {vectors.shape} of {vectors.dtype}; give numbers of shape ({self.dimension},) or "
+                f"(n, {self.dimension}), as embedder {self.name!r} does"
+            )
+        if len(rows) > VECTORS_MAX:
+            raise ValueError(f"{name} has {len(rows):,} vectors, the most is {VECTORS_MAX}")
+        return _unit(rows, name)
+
     def windows(self, text: str, prefix: str = "", suffix: str = "") -> list[Window]:
         """Return the parts [start, end) to embed one by one: the whole text where the embedder has no windows()."""
         cut: Callable[[str, str, str], list[Window]] | None = getattr(self.inner, "windows", None)
@@ -93,20 +116,25 @@ class CheckedEmbedder:
             raise ValueError(
                 f"Embedder {self.name!r} gave {vectors.dtype} {vectors.shape}; it must give numbers of shape {needed}."
             )
-        # In float64 neither the largest nor the smallest float32 loses its length.
-        wide = vectors.astype(np.float64)
-        lengths = np.linalg.norm(wide, axis=1, keepdims=True)
-        if not np.isfinite(lengths).all():
-            raise ValueError(f"Embedder {self.name!r} gave a vector with NaN or infinity in it.")
-        if not lengths.all():
-            raise ValueError(f"Embedder {self.name!r} gave a zero vector, which has no direction.")
-        unit: Vectors = (wide / lengths).astype(np.float32)
-        return unit
+        return _unit(vectors, f"Embedder {self.name!r}")
 
     @staticmethod
     def _row(vectors: Vectors) -> Vectors:
         row: Vectors = vectors[0]
         return row
+
+
+def _unit(vectors: NDArray[Any], giver: str) -> Vectors:
+    """Return vectors (n, d) at length 1, float32; refuse those that have no direction."""
+    # In float64 neither the largest nor the smallest float32 loses its length.
+    wide = vectors.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all():
+        raise ValueError(f"{giver} gave a vector with NaN or infinity in it.")
+    if not lengths.all():
+        raise ValueError(f"{giver} gave a zero vector, which has no direction.")
+    unit: Vectors = (wide / lengths).astype(np.float32)
+    return unit
 
 
 def list_of_texts(texts: Sequence[str]) -> list[str]:
@@ -124,10 +152,3 @@ def probe(embedder: Embedder) -> Vectors:
     """Return the unit vector (d,) of the probe sentence; the same errors as CheckedEmbedder."""
     vector: Vectors = CheckedEmbedder(embedder).embed([PROBE_SENTENCE])[0]
     return vector
-
-
-def is_same_model(stored: Vectors, embedder: Embedder) -> bool:
-    """Whether the embedder gives the stored probe vector (d,) again, within PROBE_COSINE."""
-    if stored.shape != (embedder.dimension,):
-        return False
-    return float(stored @ probe(embedder)) >= PROBE_COSINE

@@ -31,6 +31,8 @@ INTEGER_BITS_MAX = 4_096
 """Widest whole number in metadata: Python itself refuses to read decimals beyond about 14,000 bits."""
 DEFAULT_KIND = "turn"
 """Kind of a node when nothing is said; a view of another kind takes it for nothing said."""
+BETWEEN_PASSAGES = "\n\n"
+"""Joins the passages that are given in place of a text, where they are cut out of one."""
 DUPLICATES = ("mark", "merge")
 """What happens to a text that is there already: "mark" stores it, and a context shows it once; "merge" gives back the
 node that says the same, unless the draft has a ref or a place in a session."""

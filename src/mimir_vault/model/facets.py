@@ -8,6 +8,9 @@ from typing import NamedTuple
 NEVER = (1 << 63) - 1
 """`expires` of a node that does not expire."""
 
+LENGTH_MAX = 0xFFFF
+"""`length` saturates here."""
+
 PINNED, HIDDEN, UNINDEXED = 1, 2, 4
 """Bits of `flags`: pinned by its owner; taken out of answers; stored but never recalled."""
 

@@ -86,6 +86,11 @@ class Change:
         """The generation that this transaction makes."""
         return self.before.generation + 1
 
+    @property
+    def digest_after(self) -> int:
+        """The set digest as it will be if nothing else changes."""
+        return (self.before.digest + self.digest) % MODULUS
+
     def put(self, tag: bytes, element: bytes, count: int = 1) -> None:
         """Count an element in; `count` is what it adds to the number of elements."""
         self.digest += self.digester.digest_element(tag, element)

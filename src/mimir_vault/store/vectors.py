@@ -56,10 +56,7 @@ class VectorRows:
 
 def models(connection: apsw.Connection) -> list[Model]:
     """Return the models of a space, oldest first."""
-    return [
-        Model(*row)
-        for row in each(connection, f"SELECT {_MODEL} FROM model ORDER BY code")
-    ]
+    return [Model(*row) for row in each(connection, f"SELECT {_MODEL} FROM model ORDER BY code")]
 
 
 def put_model(

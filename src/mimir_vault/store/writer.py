@@ -9,7 +9,7 @@ from typing import Any
 import apsw
 
 from mimir_vault.model.codec import Metadata, State, decode, decode_state, decode_values, encode, encode_state
-from mimir_vault.model.facets import HIDDEN, NEVER, PINNED, UNINDEXED, Facets
+from mimir_vault.model.facets import HIDDEN, LENGTH_MAX, NEVER, PINNED, UNINDEXED, Facets
 from mimir_vault.model.link import LINK_KINDS
 from mimir_vault.store import attributes, audit, links, nodes, padding, refs, traces, vectors, words
 from mimir_vault.store.database import PAGE_BYTES
@@ -20,8 +20,6 @@ from mimir_vault.store.query import fetch
 from mimir_vault.store.vectors import NewVector
 
 FOLLOWS = LINK_KINDS.index("follows")
-LENGTH_MAX = 0xFFFF
-"""`length` of a facet row saturates here."""
 EraseCodes = Callable[[int, bytes, Sequence[int]], bytes]
 """Takes a model's code, its saved sketch and erased vids; returns the saved sketch without their codes."""
 
@@ -79,13 +77,17 @@ class Writer:
         self._unused.update(code for code in learned.values() if code > newest)
 
     def put(
-        self, payload: bytes, metadata: Metadata, state: State, findable: Findable, thread: Thread | None
-    ) -> StoredNode:
-        """Seal a node and write all its rows."""
+        self, payload: bytes, metadata: Metadata, state: State, findable: Findable, thread: Thread | None, *,
+        vectors_of: int = 0,
+    ) -> StoredNode:  # fmt: skip
+        """Seal a node and write all its rows; with `vectors_of` it gets the vectors of the node of that seq."""
         sealed = self.sealer.seal(payload, encode(metadata), encode_state(state))
         seq = nodes.insert(self.connection, sealed)
         self._ids[seq] = sealed.id
         self.change.put(NODE_TAG, nodes.element(sealed))
+        if vectors_of:
+            self.write_rows()
+            vectors.copy(self.connection, vectors_of, seq)
         self.derive(StoredNode(seq, sealed), metadata, state, findable, thread)
         return StoredNode(seq, sealed)
 
