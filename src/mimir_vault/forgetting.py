@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+from msgspec import structs
+
 from mimir_vault.erasing import BATCH_NODES, BYTES_PER_NODE, CHECKPOINT_WAIT_MS, erase
 from mimir_vault.errors import NotFoundError
 from mimir_vault.model.clock import from_micros
@@ -107,7 +109,7 @@ def _hide_until(space: ViewedSpace, seqs: list[int], due: int, receipt: Receipt)
     with space.write(len(seqs) * BYTES_PER_NODE) as writer:
         for opened in space.opened(writer.connection, seqs).values():
             forget_at = due if opened.state.forget_at is None else min(due, opened.state.forget_at)
-            writer.replace_state(opened.stored, replace(opened.state, hidden=True, forget_at=forget_at))
+            writer.replace_state(opened.stored, structs.replace(opened.state, hidden=True, forget_at=forget_at))
         writer.audit("nodes hidden", space.clock.now(), count=len(seqs), due=due)
         generation, digest = writer.generation, writer.change.digest_after
     space.upkeep.wrote()
@@ -121,7 +123,7 @@ def hide(space: ViewedSpace, opened: OpenedNode | None, hidden: bool, what: obje
         now = space.opened(writer.connection, [seq]).get(seq)
         if now is None:
             raise NotFoundError(f"there is no node {what}")
-        state = replace(now.state, hidden=hidden, forget_at=now.state.forget_at if hidden else None)
+        state = structs.replace(now.state, hidden=hidden, forget_at=now.state.forget_at if hidden else None)
         if state != now.state:
             stored = writer.replace_state(now.stored, state)
             now = OpenedNode(stored, now.payload, now.metadata, state)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+
+from msgspec import structs
 
 from mimir_vault.errors import ExistsError, NotFoundError
 from mimir_vault.model.draft import check_ref
@@ -42,7 +43,7 @@ def move(space: ViewedSpace, old: Sequence[str], new: Sequence[str]) -> int:
                 raise ExistsError(f"the ref {below!r:.200} is taken; move it away or forget it first")
             moved[below] = None
             one = opened[seq]
-            writer.replace_state(one.stored, replace(one.state, ref=below))
+            writer.replace_state(one.stored, structs.replace(one.state, ref=below))
         if not moved:
             raise NotFoundError(f"nothing has the ref {source!r:.200} or one below it")
         writer.audit("nodes moved", space.clock.now(), count=len(opened))
