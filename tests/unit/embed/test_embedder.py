@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mimir_vault.embed.embedder import CheckedEmbedder, is_same_model, probe
+from mimir_vault.embed.embedder import PROBE_COSINE, VECTORS_MAX, CheckedEmbedder, probe
 from mimir_vault.embed.minilm import MiniLM
 from mimir_vault.testing import HashEmbedder
 
@@ -131,15 +131,51 @@ def test_windows_are_the_inner_embedders_or_the_whole(minilm: MiniLM) -> None:
     assert CheckedEmbedder(minilm).windows(text, 'Ada said, "', '"') == minilm.windows(text, 'Ada said, "', '"')
 
 
-def test_the_probe_tells_models_apart() -> None:
-    """The same model gives its probe again; another one, of the same or another dimension, does not."""
+def test_the_probe_is_what_the_model_does() -> None:
+    """A unit vector (d,), whatever the embedder is called."""
     stored = probe(HashEmbedder(64))
 
-    assert is_same_model(stored, HashEmbedder(64, name="renamed"))
-    assert not is_same_model(stored, HashEmbedder(32))
-    assert not is_same_model(-stored, HashEmbedder(64))
+    assert stored.shape == (64,)
+    assert np.isclose(np.linalg.norm(stored), 1, atol=1e-6)
+    assert np.array_equal(stored, probe(HashEmbedder(64, name="renamed")))
 
 
 def test_the_probe_of_the_bundled_model_is_stable(minilm: MiniLM) -> None:
     """Another instance with other settings is known as the same model."""
-    assert is_same_model(probe(minilm), MiniLM(threads=1))
+    assert float(probe(minilm) @ probe(MiniLM(threads=1))) >= PROBE_COSINE
+
+
+def test_vectors_of_a_caller_become_rows_of_unit_length() -> None:
+    """One (d,) or several (n, d), of any real type, lists too; what was given stays as it was."""
+    embedder = CheckedEmbedder(Given(None))
+    given = np.array([3, 4], np.int64)
+
+    assert np.allclose(embedder.check(given, "vector"), [[0.6, 0.8]])
+    assert embedder.check([[3.0, 4.0], [0.0, -2.0]], "vector").dtype == np.float32
+    assert np.allclose(embedder.check([[3.0, 4.0], [0.0, -2.0]], "vector"), [[0.6, 0.8], [0, -1]])
+    assert given.tolist() == [3, 4]
+    assert len(embedder.check(np.ones((VECTORS_MAX, 2)), "vector")) == VECTORS_MAX
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (np.ones(3), r"vector has shape \(3,\).*\(2,\) or \(n, 2\)"),
+        (np.ones((1, 1, 2)), "vector has shape"),
+        (np.empty((0, 2)), "vector has shape"),
+        (np.float32(1), "vector has shape"),
+        ([[1.0, 2.0], [1.0]], "vector has shape"),
+        (["a", "b"], "vector has shape"),
+        ("ab", "vector has shape"),
+        (np.ones(2, complex), "vector has shape"),
+        ([True, False], "vector has shape"),
+        ([np.nan, 1.0], "vector gave a vector with NaN or infinity"),
+        ([np.inf, 1.0], "vector gave a vector with NaN or infinity"),
+        ([[1.0, 1.0], [0.0, 0.0]], "vector gave a zero vector"),
+        (np.ones((VECTORS_MAX + 1, 2)), "vector has 256 vectors, the most is 255"),
+    ],
+)
+def test_bad_vectors_of_a_caller_are_refused(given: Any, sentence: str) -> None:
+    """Another shape, no numbers, no direction or too many raise ValueError in one sentence."""
+    with pytest.raises(ValueError, match=sentence):
+        CheckedEmbedder(Given(None)).check(given, "vector")
