@@ -88,14 +88,13 @@ def make_sketch(memory: Memory) -> None:
     memory._space.upkeep.run_now()
     memory.recall("anything")
     memory._space.upkeep.run_now(at_close=True)
-    assert memory._space.index.dense is not None
-    assert memory._space.index.dense.sketch is not None
+    (dense,) = memory._space.index.dense.values()
+    assert dense.sketch is not None
 
 
 def codes_of(memory: Memory) -> list[bytes]:
     """Return the 1-bit code of every vector that a space with a sketch holds, in the order of the nodes."""
-    dense = memory._space.index.dense
-    assert dense is not None
+    (dense,) = memory._space.index.dense.values()
     assert dense.frozen is not None
     with memory._space.store.read() as connection:
         held = vectors.after(connection, dense.model.code, 0)

@@ -15,7 +15,6 @@ from mimir_vault.model.filter import (
     Condition,
     Every,
     Negated,
-    Scope,
     Some,
     matches,
     parse_filter,
@@ -66,16 +65,6 @@ def test_a_parsed_filter_passes_as_it_is() -> None:
     """A filter that was parsed once may be handed in again."""
     parsed = parse_filter({"user": "ada"})
     assert parse_filter(parsed) is parsed
-
-
-def test_a_scope_narrows() -> None:
-    """User, agent and session must hold beside whatever is asked."""
-    scope = Scope(user="ada", session="s1")
-    narrowed = (Condition(("user",), "eq", "ada"), Condition(("session",), "eq", "s1"))
-    assert parse_filter(None, scope) == Every(narrowed)
-    assert parse_filter({"role": "user"}, scope) == Every((*narrowed, Condition(("role",), "eq", "user")))
-    assert parse_filter(None, Scope()) == EVERYTHING
-    assert not matches(parse_filter({"user": "eve"}, scope), NODE)
 
 
 REFUSED: list[tuple[Any, type[Exception], str]] = [
@@ -157,16 +146,6 @@ def test_a_where_that_cannot_be_is_refused_in_one_sentence(where: Any, error: ty
     assert type(caught.value) is error
     assert "\n" not in message
     assert len(message) < 300
-
-
-@pytest.mark.parametrize(
-    ("scope", "error"),
-    [(Scope(user=""), ValueError), (Scope(agent="\ud800"), ValueError), (Scope(session=5), TypeError)],  # type: ignore[arg-type]
-)
-def test_a_scope_that_cannot_be_is_refused(scope: Scope, error: type[Exception]) -> None:
-    """The names of a scope are checked like those of a draft."""
-    with pytest.raises(error):
-        parse_filter(None, scope)
 
 
 def nested(levels: int) -> dict[str, Any]:
