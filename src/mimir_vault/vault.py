@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -36,7 +37,7 @@ from mimir_vault.store.cipher import AegisPages
 from mimir_vault.store.padding import SPACE_FLOOR as SPACE_FLOOR_BYTES
 from mimir_vault.store.pins import PinOf, Pins
 from mimir_vault.surroundings import Random, Surroundings
-from mimir_vault.unlocking import find_passphrase, terminal_prompt
+from mimir_vault.unlockers import UnlockChain
 
 if TYPE_CHECKING:
     from mimir_vault.embed.embedder import Embedder
@@ -143,27 +144,32 @@ class Vault:
         random: Random = os.urandom,
         state_folder: str | os.PathLike[str] | None = None,
     ) -> Vault:
-        """Open a vault with one secret; with none, ask MIMIR_PASSPHRASE_FILE, MIMIR_PASSPHRASE_COMMAND, the terminal.
+        """Open a vault with one secret; with none, by the first way that has one (`mimir_vault.unlockers`).
+
+        These are what other packages add (a keyring, a TPM), MIMIR_PASSPHRASE_FILE, MIMIR_PASSPHRASE_COMMAND and a
+        prompt at the terminal or in a notebook.
 
         Raises:
             NotFoundError, FormatError: there is no vault, or one of a newer format.
-            WrongKeyError: the secret opens no key slot. LockedError: there is no secret.
+            WrongKeyError: the secret opens no key slot. LockedError: there is no secret; it lists what was tried.
             TamperedError: bytes were changed. RollbackError: the vault is older than last seen here; `accept_rollback`
             takes it as it is, and notes that in the audit.
         """
         folder = Path(path).absolute()
-        found = header_file.read(folder)
-        given = [one for one in (passphrase, recovery_code, raw_key, keyslot) if one is not None]
-        looked_up = find_passphrase(os.environ, terminal_prompt()) if not given else None
-        try:
-            root = unlock(
-                found.header, passphrase=looked_up if looked_up is not None else passphrase,
-                recovery_code=recovery_code, raw_key=raw_key, keyslot=keyslot,
-            )  # fmt: skip
-        finally:
-            if looked_up is not None:
-                looked_up[:] = bytes(len(looked_up))
         around = Surroundings.of(embedder, clock, random, state_folder, read_only, accept_rollback)
+
+        def unlocked(header: Header) -> UnlockedRoot:
+            if all(one is None for one in (passphrase, recovery_code, raw_key, keyslot)):
+                return UnlockChain.of_this_process().unlock(folder, header)
+            return unlock(header, passphrase=passphrase, recovery_code=recovery_code, raw_key=raw_key, keyslot=keyslot)
+
+        return cls.open_unlocked(folder, unlocked, around)
+
+    @classmethod
+    def open_unlocked(cls, folder: Path, unlocked: Callable[[Header], UnlockedRoot], around: Surroundings) -> Vault:
+        """Open the vault in a folder with the root that `unlocked` gets from its header; errors as in `open`."""
+        found = header_file.read(folder)
+        root = unlocked(found.header)
         try:
             vault = cls(folder, found.header, root, around)
         except BaseException:
