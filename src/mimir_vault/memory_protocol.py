@@ -37,7 +37,7 @@ Progress = Callable[[int, int], None]
 
 
 class DraftFields(TypedDict, total=False):
-    """What `remember` and `supersede` take besides the text: the fields of a `Draft`."""
+    """What `supersede` takes besides the text: the fields of a `Draft`."""
 
     speaker: str | None
     role: str | None
@@ -75,8 +75,9 @@ class MemoryProtocol(Protocol):
         """What turns text into vectors here."""
 
     def view(
-        self, *, user: str | None = None, agent: str | None = None, session: str | None = None, under: Ref = (),
-        embedder: Embedder | None = None, kind: str | None = None, read_only: bool = False, duplicates: str = "mark",
+        self, *, user: str | None = None, agent: str | None = None, session: str | None = None,
+        under: Sequence[str] = (), embedder: Embedder | None = None, kind: str | None = None, read_only: bool = False,
+        duplicates: str | None = None,
     ) -> MemoryProtocol:  # fmt: skip
         """Return a memory of a part of this one: it fills these fields on every write and sees nothing else.
 
@@ -94,13 +95,24 @@ class MemoryProtocol(Protocol):
 
     # -- remembering ----------------------------------------------------------------------------------------------
 
-    def remember(self, text: str = "", **fields: Unpack[DraftFields]) -> Node:
+    def remember(
+        self, text: str = "", *, speaker: str | None = None, role: str | None = None, session: str | None = None,
+        user: str | None = None, agent: str | None = None, kind: str = "turn", at: Moment = None,
+        tags: Sequence[str] = (), metadata: Mapping[str, Any] | None = None, links: Sequence[Link] = (),
+        ref: Ref | None = None, data: bytes | None = None, index: bool | Sequence[str] = True, vector: Any = None,
+        expires_at: Moment = None, pinned: bool = False, duplicates: str = "mark",
+    ) -> Node:  # fmt: skip
         """Remember a text and return its node; it is on disk when this returns.
 
         Args:
-            text: what to remember.
-            fields: speaker, role, session, user, agent, kind, at, tags, metadata, links, ref, data, index, vector,
-                expires_at, pinned, duplicates: see `Draft`.
+            text: what to remember; it may be empty where ref, metadata or data is given.
+            speaker, role, session, user, agent, kind, tags: what it is found and filtered by; turns of one session are
+                linked one after the other.
+            at: when it happened (now when left out). metadata: JSON. links: to older nodes.
+            ref: a name of your own; a taken one is superseded, unless nothing changed. data: bytes, kept as they are.
+            index: False is never recalled; a list of passages is searched in place of the text.
+            vector: your own, float32 (d,) or (n, d). expires_at: when it is forgotten. pinned: first in every context.
+            duplicates: "merge" gives back the node that says the same already.
 
         Raises:
             ValueError, TypeError: a field that cannot be. NotFoundError: a link to a node that is not here.
@@ -126,7 +138,7 @@ class MemoryProtocol(Protocol):
 
     def recall(
         self, query: str, *, k: int = 10, where: Where = None, user: str | None = None, agent: str | None = None,
-        session: str | None = None, under: Ref = (), as_of: Moment = None, known_at: Moment = None,
+        session: str | None = None, under: Sequence[str] = (), as_of: Moment = None, known_at: Moment = None,
         vector: Any = None, lanes: Collection[str] | None = None, min_score: float | None = None,
         collapse: bool = False, explain: bool = False,
     ) -> Hits:  # fmt: skip
@@ -148,14 +160,14 @@ class MemoryProtocol(Protocol):
     def context(
         self, query: str | None = None, *, budget: int = 800, counter: Callable[[str], int] | None = None,
         where: Where = None, user: str | None = None, agent: str | None = None, session: str | None = None,
-        under: Ref = (), as_of: Moment = None, known_at: Moment = None,
+        under: Sequence[str] = (), as_of: Moment = None, known_at: Moment = None,
     ) -> Context:  # fmt: skip
         """Return passages for a prompt within a budget of tokens: dated, quoted, marked as data, each text once.
 
         Without a query: what is pinned, then the newest that still holds. `counter` counts the tokens of a text.
         """
 
-    def get(self, node_id: str | None = None, *, ref: Ref | None = None) -> Node | None:
+    def get(self, node_id: str | None = None, *, ref: Sequence[str] | None = None) -> Node | None:
         """Return a node by its id (or at least its first 8 digits) or its ref; None when it is not here.
 
         Raises:
@@ -166,7 +178,7 @@ class MemoryProtocol(Protocol):
         """Return all versions of a node, the newest first (NotFoundError when there is none)."""
 
     def nodes(
-        self, where: Where = None, *, under: Ref = (), order: str = "oldest", limit: int | None = None,
+        self, where: Where = None, *, under: Sequence[str] = (), order: str = "oldest", limit: int | None = None,
         after: str | None = None, user: str | None = None, agent: str | None = None, session: str | None = None,
         hidden: bool = False,
     ) -> Iterator[Node]:  # fmt: skip
@@ -180,30 +192,34 @@ class MemoryProtocol(Protocol):
         """
 
     def count(
-        self, where: Where = None, *, under: Ref = (), user: str | None = None, agent: str | None = None,
+        self, where: Where = None, *, under: Sequence[str] = (), user: str | None = None, agent: str | None = None,
         session: str | None = None,
     ) -> int:  # fmt: skip
         """Return how many nodes pass a filter, superseded ones included."""
 
-    def refs(self, under: Ref = (), depth: int | None = None) -> list[Ref]:
-        """Return the distinct refs below a beginning, cut to so many parts."""
+    def refs(self, under: Sequence[str] = (), depth: int | None = None) -> list[Ref]:
+        """Return the distinct refs that begin with `under`, cut to `depth` parts, in their order."""
 
-    def move(self, old_ref: Ref, new_ref: Ref) -> int:
-        """Give one node, or all nodes below a ref, another ref; return how many.
+    def move(self, old_ref: Sequence[str], new_ref: Sequence[str]) -> int:
+        """Give the nodes of a ref and of all refs below it other refs; return how many refs were moved.
 
         Raises:
-            NotFoundError: there is nothing of that ref. ExistsError: something is at the new one.
+            NotFoundError: nothing has the ref. ExistsError: one of the new refs is taken; nothing is moved then.
         """
 
     def vectors(self, node_ids: Sequence[str]) -> NDArray[np.float32]:
-        """Return the vectors of nodes in order: float32 (n, d)."""
+        """Return the vectors of nodes by this memory's embedder, float32 (n, d), of length 1.
+
+        Raises:
+            NotFoundError: there is no such node, or it has no vector by this embedder.
+        """
 
     # -- letting go -----------------------------------------------------------------------------------------------
 
     def forget(
-        self, node_id: str | None = None, *, ref: Ref | None = None, under: Ref | None = None, where: Where = None,
-        user: str | None = None, agent: str | None = None, session: str | None = None, derived: bool = False,
-        dry_run: bool = False, grace: timedelta | None = None,
+        self, node_id: str | None = None, *, ref: Sequence[str] | None = None, under: Sequence[str] | None = None,
+        where: Where = None, user: str | None = None, agent: str | None = None, session: str | None = None,
+        derived: bool = False, dry_run: bool = False, grace: timedelta | None = None,
     ) -> Receipt:  # fmt: skip
         """Destroy nodes for ever, with their keys and all that was derived of them, and return the receipt.
 
@@ -216,16 +232,16 @@ class MemoryProtocol(Protocol):
             ValueError: nothing, or an empty filter, was given, or a shortened id. NotFoundError: no such node.
         """
 
-    def hide(self, node_id: str | None = None, *, ref: Ref | None = None) -> Node:
-        """Take a node out of all answers, until it is kept again (NotFoundError when there is none)."""
+    def hide(self, node_id: str | None = None, *, ref: Sequence[str] | None = None) -> Node:
+        """Take a node out of all answers until `keep` brings it back, and return it; nothing is destroyed."""
 
-    def keep(self, node_id: str) -> Node:
-        """Undo a hiding, or a forgetting within its grace (NotFoundError when there is none)."""
+    def keep(self, node_id: str | None = None, *, ref: Sequence[str] | None = None) -> Node:
+        """Bring a node back that `hide`, or `forget` with a grace that still lasts, took out of answers; return it."""
 
     # -- the space itself -----------------------------------------------------------------------------------------
 
     def export_to(
-        self, file: File, format: str = "jsonl", *, where: Where = None, under: Ref = (),
+        self, file: File, format: str = "jsonl", *, where: Where = None, under: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> int:  # fmt: skip
         """Write the nodes that pass a filter as JSON Lines or Markdown, in clear; return how many."""
@@ -235,7 +251,7 @@ class MemoryProtocol(Protocol):
     ) -> object:
         """Remember what a file holds; each node once, however often the same file is imported."""
 
-    def verify(self, full: bool = False, progress: Progress | None = None) -> list[Finding]:
+    def verify(self, *, full: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Check that everything is as it was written; with `full` open every node. An empty list is good news."""
 
     def rebuild(self, progress: Progress | None = None) -> int:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from mimir_vault.errors import CancelledCallError
 
 if TYPE_CHECKING:
+    from mimir_vault.memory_protocol import MemoryProtocol
     from mimir_vault.model.node import Node
+
+    Run = Callable[[Callable[[MemoryProtocol], list[Node]]], Awaitable[list[Node]]]
 
 BATCH_NODES = 256
 """Nodes taken at a time, as many as the memory opens at a time."""
@@ -22,9 +25,7 @@ class NodeIterator(AsyncIterator["Node"]):
     A cancellation loses none of them: what was read meanwhile comes when the iteration goes on.
     """
 
-    def __init__(
-        self, listed: Callable[[], Iterator[Node]], run: Callable[[Callable[[], list[Node]]], Awaitable[list[Node]]]
-    ) -> None:
+    def __init__(self, listed: Callable[[MemoryProtocol], Iterator[Node]], run: Run) -> None:
         self._listed, self._run = listed, run
         self._nodes: Iterator[Node] | None = None
         self._ready: deque[Node] = deque()
@@ -46,10 +47,10 @@ class NodeIterator(AsyncIterator["Node"]):
             raise StopAsyncIteration
         return self._ready.popleft()
 
-    def _take(self) -> list[Node]:
+    def _take(self, memory: MemoryProtocol) -> list[Node]:
         """On the worker: take the next batch."""
         if self._nodes is None:
-            self._nodes = self._listed()
+            self._nodes = self._listed(memory)
         return list(islice(self._nodes, BATCH_NODES))
 
     def _keep(self, batch: list[Node]) -> None:

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import TracebackType
+from typing import Generic, TypeVar
 
 from mimir_vault.asynchronous.calls import Effect, finish
 from mimir_vault.asynchronous.worker import Hold, Worker
 from mimir_vault.errors import CancelledCallError, LockedError, MimirError
 
+T = TypeVar("T")
 _entered: ContextVar[tuple[Hold, ...]] = ContextVar("mimir_transactions", default=())
 """The transactions that the running task is in, the outermost first; tasks it starts are in them too."""
 
@@ -20,19 +22,20 @@ def current_hold(worker: Worker) -> Hold | None:
     return next((hold for hold in reversed(_entered.get()) if hold.worker is worker), None)
 
 
-class Transaction:
+class Transaction(Generic[T]):
     """`async with memory.transaction():` all or nothing; calls of tasks outside wait for its end.
 
     Tasks that are started inside (by `asyncio.gather` or a task group) belong to it, and have to be waited for inside:
     a call they make after its end is a ValueError. A transaction inside another of the same space joins it.
     """
 
-    def __init__(self, worker: Worker, make: Callable[[], AbstractContextManager[object]]) -> None:
-        self._worker, self._make = worker, make
+    def __init__(self, worker: Worker, make: Callable[[], AbstractContextManager[object]], memory: T) -> None:
+        """Take what makes the blocking transaction, and the memory that the block is given."""
+        self._worker, self._make, self._memory = worker, make, memory
         self._hold: Hold | None = None
         self._joined = False
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> T:
         if self._hold is not None:
             raise ValueError("this transaction was entered already; ask for another one")
         hold = current_hold(self._worker)
@@ -43,6 +46,7 @@ class Transaction:
             hold = await self._begin()
             _entered.set((*_entered.get(), hold))
         self._hold = hold
+        return self._memory
 
     async def _begin(self) -> Hold:
         beginning = self._worker.begin(self._make)

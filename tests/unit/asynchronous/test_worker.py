@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ class Gate:
 def test_calls_are_done_in_order_in_one_thread_that_is_not_ours(worker: Worker) -> None:
     """Whoever submits them."""
     seen: list[tuple[int, int]] = []
-    jobs = [worker.submit(lambda n=n: seen.append((n, threading.get_ident()))) for n in range(50)]
+    jobs = [worker.submit(partial(lambda n: seen.append((n, threading.get_ident())), n)) for n in range(50)]
     for job in jobs:
         job.future.result(SECONDS)
     assert [number for number, _ in seen] == list(range(50))
@@ -117,7 +118,7 @@ def test_while_a_transaction_is_open_only_its_own_calls_are_done(worker: Worker)
     """The others wait for its end, then come in their order; all of it is in one thread."""
     journal = Journal()
     hold = worker.begin(journal.transaction).future.result(SECONDS)
-    outside = [worker.submit(lambda n=n: journal.note(f"outside {n}")) for n in range(2)]
+    outside = [worker.submit(partial(journal.note, f"outside {n}")) for n in range(2)]
     worker.submit(lambda: journal.note("inside 1"), hold).future.result(SECONDS)
     worker.submit(lambda: journal.note("inside 2"), hold).future.result(SECONDS)
     worker.end(hold, None).future.result(SECONDS)
