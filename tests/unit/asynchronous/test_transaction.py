@@ -81,7 +81,8 @@ def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    """Wait, letting other tasks go on."""
+    """Wait, letting other tasks go on, all of those that were just created to begin with."""
+    await asyncio.sleep(0)
     while not happened():
         await asyncio.sleep(0.001)
 
