@@ -99,8 +99,8 @@ class CancelledCallError(MimirError):
     """A call was cancelled; this says what became of it.
 
     It is the `__cause__` of the `asyncio.CancelledError` that ends the call, which stays the very one asyncio raised;
-    `CancelledCallError.of(error)` finds it from there, or from the TimeoutError that asyncio makes of it. Where there is
-    none, the task was cancelled before it called anything.
+    `CancelledCallError.of(error)` finds it from there, or from the TimeoutError that asyncio makes of it. Where
+    there is none, the task was cancelled before it called anything.
 
     `committed` is True when what the call does is done and on disk, False when it changed nothing, and None when it
     did a part (the message says which) or when a transaction around it decides. `result` is what the call returned,
