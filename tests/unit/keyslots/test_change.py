@@ -129,6 +129,7 @@ def test_a_changed_passphrase_replaces_the_old(closed_by_passphrase: Created, so
     assert opened.slot_id == root.slot_id
     assert opened.slots[0].created == now + 5
     assert changed.kdf_salt != header.kdf_salt
+    assert changed.profile == header.profile
     with pytest.raises(WrongKeyError):
         unlock(changed, passphrase="old")
 
@@ -154,9 +155,10 @@ def test_other_passphrases_keep_salt_and_profile(closed_by_passphrase: Created, 
     header, root = closed_by_passphrase
     two = add_passphrase(header, root, "other", random=source, now=now)
 
-    changed = change_passphrase(two, root, "new", random=source, now=now)
+    changed = change_passphrase(two, root, "new", random=source, now=now + 5)
 
     assert (changed.kdf_salt, changed.profile) == (two.kdf_salt, two.profile)
+    assert [slot.created - now for slot in list_slots(changed, root)] == [0, 5]
     assert unlock(changed, passphrase="new").root_key == unlock(changed, passphrase="other").root_key
     with pytest.raises(ValueError, match="Other passphrases depend"):
         change_passphrase(two, root, "new", profile=KdfProfile.MODERATE, random=source, now=now)
