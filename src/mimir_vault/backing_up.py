@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import apsw
 
-from mimir_vault.backup_contents import CATALOG, Contents, put_rows, read_contents
+from mimir_vault.backup_contents import CATALOG, Contents, put_rows, read_contents, spaces_in
 from mimir_vault.backup_file import MAGIC, SEGMENTS_MAX, BackupReader, BackupWriter, SegmentWriter
 from mimir_vault.checking import DERIVED_TABLES
 from mimir_vault.crypto.backup_sealer import MARK_LENGTH, BackupSealer
@@ -139,13 +139,7 @@ def _find_earlier(source: Source, place: Path, key: SecretBytes, stack: ExitStac
     except TamperedError:
         log.warning("the backup %s is damaged and is written anew", place)
         return None
-    named = [
-        dict(zip(part.columns, row, strict=True))
-        for part in rows
-        if (part.database, part.table) == (CATALOG, "space")
-        for row in part.rows
-    ]
-    return _Earlier(reader, contents, {space["id"]: space["ring"] for space in named})
+    return _Earlier(reader, contents, {row.id: row.ring for row in spaces_in(reader, rows).values()})
 
 
 class _Run:

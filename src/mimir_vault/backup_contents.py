@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 import msgspec
 
 from mimir_vault.backup_file import BackupReader, Segment
 from mimir_vault.errors import FormatError
+from mimir_vault.store.catalog import SpaceRow
 from mimir_vault.store.query import Row
 from mimir_vault.store.transfer import State
 
@@ -17,6 +19,7 @@ CATALOG = b""
 _VERSION = 1
 _FRAME_BYTES = 64 << 10
 """Rows are gathered into a frame until they hold about so many bytes."""
+_SPACE_ROW = tuple(field.name for field in fields(SpaceRow))
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -74,6 +77,17 @@ def read_rows(reader: BackupReader, segment: Segment) -> Iterator[Rows]:
         yield _decoded(reader, frame)
 
 
+def spaces_in(reader: BackupReader, rows: Iterable[Rows]) -> dict[bytes, SpaceRow]:
+    """Return the spaces that the catalog in a backup names, by id."""
+    found: dict[bytes, SpaceRow] = {}
+    for part in rows:
+        if (part.database, part.table) == (CATALOG, "space"):
+            if tuple(part.columns) != _SPACE_ROW:
+                raise reader.damaged()
+            found |= {row[0]: SpaceRow(*row) for row in part.rows}
+    return found
+
+
 def put_rows(
     put: Callable[[bytes], None], database: bytes, table: str, columns: Sequence[str], rows: Iterable[Row]
 ) -> Iterator[int]:
@@ -94,6 +108,9 @@ def put_rows(
 
 def _decoded(reader: BackupReader, frame: bytes) -> Rows:
     try:
-        return msgspec.msgpack.decode(frame, type=Rows)
+        rows = msgspec.msgpack.decode(frame, type=Rows)
     except msgspec.MsgspecError:
         raise reader.damaged() from None
+    if any(len(row) != len(rows.columns) for row in rows.rows):
+        raise reader.damaged()
+    return rows

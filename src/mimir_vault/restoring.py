@@ -15,7 +15,7 @@ import apsw
 import numpy as np
 from numpy.typing import NDArray
 
-from mimir_vault.backup_contents import CATALOG, Rows, read_contents, read_rows
+from mimir_vault.backup_contents import CATALOG, Rows, read_contents, read_rows, spaces_in
 from mimir_vault.backup_file import BackupReader
 from mimir_vault.checking import rebuild
 from mimir_vault.crypto.backup_sealer import BackupSealer
@@ -43,7 +43,6 @@ from mimir_vault.upkeep import Upkeep
 Progress = Callable[[int, int], None]
 FRAMES_AT_ONCE = 32
 """Frames, of 64 KiB each but for large nodes, that are written in one transaction."""
-_SPACE_ROW = ("id", "name", "file", "ring", "size_floor", "created")
 
 
 def restore(
@@ -107,20 +106,10 @@ class _Restoration:
         self._whole: dict[bytes, list[Rows]] = {}
         for part in rows:
             self._whole.setdefault(part.database, []).append(part)
-        self._spaces = self._named_spaces()
+        self._spaces = spaces_in(reader, rows)
+        if {CATALOG, *self._spaces} != set(self._contents.states):
+            raise reader.damaged()
         self._nodes_read = self._nodes_opened = 0
-
-    def _named_spaces(self) -> dict[bytes, SpaceRow]:
-        """Return the spaces that the catalog names, by id; each must have a state, and no other may."""
-        found: dict[bytes, SpaceRow] = {}
-        for part in self._whole.get(CATALOG, ()):
-            if part.table == "space":
-                for row in part.rows:
-                    values = dict(zip(part.columns, row, strict=True))
-                    found[values["id"]] = SpaceRow(*(values[name] for name in _SPACE_ROW))
-        if {CATALOG, *found} != set(self._contents.states):
-            raise self._reader.damaged()
-        return found
 
     def build(self) -> None:
         """Make header, catalog and spaces, and check them."""

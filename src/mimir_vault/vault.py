@@ -9,21 +9,22 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
+from mimir_vault.adopting import adopt
+from mimir_vault.backing_up import BackupDone, Source, back_up
 from mimir_vault.checking import Finding, Progress, check_database
+from mimir_vault.compacting import Compacted, compact
 from mimir_vault.creating import FIRST_SPACE, build
 from mimir_vault.crypto.keys import KdfProfile
 from mimir_vault.crypto.vault_keys import VaultKeys
-from mimir_vault.crypto.wiping import discard_text
 from mimir_vault.errors import (
     ExistsError,
     LockedError,
     MimirError,
     RollbackError,
-    StorageError,
-    TamperedError,
 )
+from mimir_vault.given_secret import Opening, surroundings_given, unlock_given
 from mimir_vault.key_slots import KeySlots
 from mimir_vault.keyslots import header_file
 from mimir_vault.keyslots.header import Header
@@ -31,7 +32,9 @@ from mimir_vault.keyslots.slot import KeySlot
 from mimir_vault.keyslots.unlock import UnlockedRoot, create_header, unlock
 from mimir_vault.memory import Memory
 from mimir_vault.model.clock import Clock
-from mimir_vault.spaces import SpaceInfo, Spaces, unlink
+from mimir_vault.restoring import restore
+from mimir_vault.spaces import SpaceInfo, Spaces
+from mimir_vault.state_file import open_pins
 from mimir_vault.status import VaultStatus, bytes_below, space_status
 from mimir_vault.store.catalog import HEADER_EPOCH, Catalog
 from mimir_vault.store.cipher import AegisPages
@@ -66,7 +69,7 @@ class Vault:
         self._closed = False
         self._process = os.getpid()
         try:
-            self._pins = self._open_pins()
+            self._pins = open_pins(self._keys, surroundings)
             self._catalog = self._open_catalog()
             self._check_header()
         except BaseException:
@@ -183,25 +186,40 @@ class Vault:
             raise
         return vault
 
-    def _open_pins(self) -> Pins | None:
-        name = self._keys.pins_file_name
-        path = self._around.state_folder / "pins" / f"{name}.db"
-        if self.read_only and not path.exists():
-            return None
-        try:
-            cipher = AegisPages(self._keys.pins_page_key(), bytes.fromhex(name))
-            return Pins(path, cipher, read_only=self.read_only)
-        except TamperedError:
-            if not self._around.accept_rollback or self.read_only:
-                raise RollbackError(
-                    f"the state file {path} that guards this vault against old copies is damaged or another vault's; "
-                    "accept the vault as it is with accept_rollback (--accept-rollback)"
-                ) from None
-            unlink(path)
-            return Pins(path, AegisPages(self._keys.pins_page_key(), bytes.fromhex(name)))
-        except (StorageError, OSError) as error:
-            log.warning("old copies of this vault cannot be noticed: %s", error)
-            return None
+    @classmethod
+    def restore(
+        cls,
+        backup: str | os.PathLike[str],
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        **opening: Unpack[Opening],
+    ) -> Vault:
+        """Make the vault of a backup at `path`, every node checked, and return it open; keywords as for `open`.
+
+        The secret is one of the time of the backup. ExistsError when something is at `path`; TamperedError when the
+        backup was changed or cut.
+        """
+        folder, around = Path(path).absolute(), surroundings_given(opening)
+        root = restore(
+            Path(backup).absolute(),
+            folder,
+            lambda header: unlock_given(Path(backup), header, opening),
+            around,
+            progress,
+        )
+        return cls.open_unlocked(folder, lambda _: root, around)
+
+    @classmethod
+    def adopt(cls, path: str | os.PathLike[str], **opening: Unpack[Opening]) -> Vault:
+        """Take a vault that was copied here as it is, make it a replica of its own and open it; keywords as for `open`.
+
+        Afterwards it opens without RollbackError; that it was adopted is noted in the audit.
+        """
+        folder, around = Path(path).absolute(), surroundings_given(opening)
+        root = unlock_given(folder, header_file.read(folder).header, opening)
+        adopt(folder, root, around)
+        return cls.open_unlocked(folder, lambda _: root, around)
 
     def _open_catalog(self) -> Catalog:
         cipher = AegisPages(self._keys.catalog_page_key(), self._root.vault_id)
@@ -306,6 +324,27 @@ class Vault:
         names = [row.name for row in self._catalog.spaces()] if space is None else [space]
         return sum(self.space(name).rebuild(progress) for name in names)
 
+    def backup(self, path: str | os.PathLike[str], progress: Progress | None = None) -> BackupDone:
+        """Back the vault up into one sealed file while it is in use; a backup of it at `path` is gone on from.
+
+        Raises:
+            ExistsError: something else is at `path`, which is never overwritten. And as any write to a disk.
+        """
+        self._check_open()
+        source = Source(self.path, self._root.root_key, self._catalog, self._keys, self._spaces, self._around)
+        return back_up(source, Path(path).absolute(), progress)
+
+    def compact(self, space: str | None = None, progress: Progress | None = None) -> list[Compacted]:
+        """Pack the file of one space or of all, down to its size class; `progress` counts spaces."""
+        self._check_open()
+        names = [row.name for row in self._catalog.spaces()] if space is None else [space]
+        done: list[Compacted] = []
+        for name in names:
+            done.append(compact(self._spaces.open(name)))
+            if progress is not None:
+                progress(len(done), len(names))
+        return done
+
     def status(self) -> VaultStatus:
         """Return the vault in figures."""
         self._check_open()
@@ -346,9 +385,7 @@ class Vault:
             self._pins.close()
         self._keys.wipe()
         self._root.wipe()
-        words, self._recovery_code = self._recovery_code, None
-        if words is not None:
-            discard_text(words)
+        self._recovery_code = None
 
     def __enter__(self) -> Self:
         return self
