@@ -18,6 +18,7 @@ from mimir_vault.compacting import Compacted, compact
 from mimir_vault.creating import FIRST_SPACE, build
 from mimir_vault.crypto.keys import KdfProfile
 from mimir_vault.crypto.vault_keys import VaultKeys
+from mimir_vault.crypto.wiping import discard_text
 from mimir_vault.errors import (
     ExistsError,
     LockedError,
@@ -385,7 +386,9 @@ class Vault:
             self._pins.close()
         self._keys.wipe()
         self._root.wipe()
-        self._recovery_code = None
+        words, self._recovery_code = self._recovery_code, None
+        if words is not None:
+            discard_text(words)
 
     def __enter__(self) -> Self:
         return self
