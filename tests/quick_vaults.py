@@ -40,6 +40,15 @@ class QuickVaults:
         path = name if isinstance(name, Path) else self.path(name)
         return self._kept(Vault.open(path, **{**secret, **self._around, **given}))
 
+    def restore(self, backup: Path, name: str = "restored", **given: Any) -> Vault:
+        """Restore a backup as the vault of that name and return it open."""
+        secret = {} if given.keys() & {"passphrase", "recovery_code", "raw_key", "keyslot"} else {"raw_key": RAW_KEY}
+        return self._kept(Vault.restore(backup, self.path(name), **{**secret, **self._around, **given}))
+
+    def adopt(self, name: str = "vault", **given: Any) -> Vault:
+        """Adopt the vault of that name and return it open."""
+        return self._kept(Vault.adopt(self.path(name), **{"raw_key": RAW_KEY, **self._around, **given}))
+
     def lock_all(self) -> None:
         """Lock every vault this has handed out."""
         while self._made:

@@ -47,6 +47,10 @@ SIGNATURES: dict[str, tuple[Any, str]] = {
     "vault.erase_space": (mimir.Vault.erase_space, "name"),
     "vault.verify": (mimir.Vault.verify, "full=False, progress=None"),
     "vault.rebuild": (mimir.Vault.rebuild, "space=None, progress=None"),
+    "Vault.restore": (mimir.Vault.restore, "backup, path, *, progress=None, **opening"),
+    "Vault.adopt": (mimir.Vault.adopt, "path, **opening"),
+    "vault.backup": (mimir.Vault.backup, "path, progress=None"),
+    "vault.compact": (mimir.Vault.compact, "space=None, progress=None"),
     "vault.status": (mimir.Vault.status, ""),
     "vault.lock": (mimir.Vault.lock, ""),
     "vault.close": (mimir.Vault.close, ""),
@@ -186,7 +190,7 @@ def test_signatures_are_those_of_the_contract(verb: str) -> None:
 
 def test_no_public_method_is_missing_from_the_table() -> None:
     """A new verb of Vault, Memory or the key slots is a promise too, and belongs into the table."""
-    known = {name.split(".")[-1] for name in SIGNATURES} | {"memory_that_owns"}
+    known = {name.split(".")[-1] for name in SIGNATURES} | {"memory_that_owns", "open_unlocked"}
     for kind in (mimir.Vault, mimir.Memory, KeySlots):
         verbs = {name for name, value in vars(kind).items() if not name.startswith("_") and callable(value)}
         assert verbs - {"open", "create"} <= known, kind

@@ -14,14 +14,15 @@ MimirError
 ├── StorageError            the operating system refused to read or write
 │   ├── DiskFullError       no room left
 │   └── ReadOnlyError       the folder, the file system or the handle may not be written
-└── InterruptedBatchError   a batch ended early; what was committed is named
+├── InterruptedBatchError   a batch ended early; what was committed is named
+└── CancelledCallError      what became of a call that was cancelled: the cause of its CancelledError
 
 `ValueError` and `TypeError` are kept for a programmer's nonsense. Foreign errors are translated where they arise.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mimir_vault.model.node import Node
@@ -92,3 +93,31 @@ class InterruptedBatchError(MimirError):
     def __init__(self, message: str, done: list[Node]) -> None:
         super().__init__(message)
         self.done = done
+
+
+class CancelledCallError(MimirError):
+    """A call was cancelled; this says what became of it.
+
+    It is the `__cause__` of the `asyncio.CancelledError` that ends the call, which stays the very one asyncio raised;
+    `CancelledCallError.of(error)` finds it from there, or from the TimeoutError that asyncio makes of it. Where
+    there is none, the task was cancelled before it called anything.
+
+    `committed` is True when what the call does is done and on disk, False when it changed nothing, and None when it
+    did a part (the message says which) or when a transaction around it decides. `result` is what the call returned,
+    if it was finished; the nodes that are stored, if `remember_many` was stopped between two commits; None otherwise.
+    """
+
+    def __init__(self, message: str, *, committed: bool | None, result: Any = None) -> None:
+        super().__init__(message)
+        self.committed, self.result = committed, result
+
+    @classmethod
+    def of(cls, error: BaseException | None) -> CancelledCallError | None:
+        """Return what an error says of a cancelled call, None where it says nothing of one."""
+        seen: set[int] = set()
+        while error is not None and id(error) not in seen:
+            if isinstance(error, cls):
+                return error
+            seen.add(id(error))
+            error = error.__cause__ or error.__context__
+        return None

@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from mimir_vault.creating import FIRST_SPACE
 from mimir_vault.memory import Memory
-from mimir_vault.surroundings import default_path
+from mimir_vault.surroundings import Surroundings, default_path
+from mimir_vault.unlockers import UnlockChain
 from mimir_vault.vault import Vault
 
 
 def open(path: str | os.PathLike[str] | None = None, space: str = FIRST_SPACE) -> Memory:
     """Open a space of the vault at `path` (MIMIR_VAULT, or the platform's folder); closing it locks the vault.
 
-    The secret comes from MIMIR_PASSPHRASE_FILE, MIMIR_PASSPHRASE_COMMAND or a prompt on the terminal.
+    Where a keeper holds the vault open already, the memory is the keeper's, and closing it leaves the vault open.
+    Else the secret comes from what other packages add (a keyring, a TPM), from MIMIR_PASSPHRASE_FILE, from
+    MIMIR_PASSPHRASE_COMMAND, or from a prompt at the terminal or in a notebook.
 
     Raises:
-        NotFoundError: there is no vault, or no such space. LockedError: there is no secret. And as `Vault.open`.
+        NotFoundError: there is no vault, or no such space. LockedError: there is no secret; the sentence lists what
+        was tried. And as `Vault.open`.
     """
-    vault = Vault.open(default_path() if path is None else Path(path))
+    folder = Path(default_path() if path is None else path).absolute()
+    chain = UnlockChain.of_this_process()
+    kept: Memory | None = chain.memory(folder, space)
+    if kept is not None:
+        return kept
+    around = Surroundings.of(None, None, os.urandom, None)
+    vault = Vault.open_unlocked(folder, partial(chain.unlock, folder), around)
     try:
         return vault.memory_that_owns(space)
     except BaseException:

@@ -1,4 +1,4 @@
-"""Finding a secret where none was given: passphrase file, passphrase command, then the terminal."""
+"""Passphrases that are not given but found: in a file, by a command, or from a person at the terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -20,25 +20,40 @@ COMMAND_SECONDS_MAX = 120
 Prompt = Callable[[str], bytearray]
 
 
-def find_passphrase(environment: Mapping[str, str], prompt: Prompt | None) -> bytearray:
-    """Return the passphrase from the first way that there is; the caller wipes it.
+def find_passphrase(environment: Mapping[str, str]) -> bytearray | None:
+    """Return the passphrase of the first variable that is set, None when neither is; the caller wipes it.
 
     Raises:
-        LockedError: there is none, the file cannot be read, or the command fails; the sentence says what was tried.
+        LockedError: the file cannot be read, or the command fails.
     """
-    if path := environment.get(PASSPHRASE_FILE):
-        return read_passphrase(Path(path))
-    if command := environment.get(PASSPHRASE_COMMAND):
-        return run_passphrase_command(command)
-    if prompt is not None:
-        return prompt("Passphrase: ")
-    raise LockedError(
-        f"the vault is locked: {PASSPHRASE_FILE} and {PASSPHRASE_COMMAND} are not set, and there is no terminal to ask"
-    )
+    found = from_file(environment)
+    return from_command(environment) if found is None else found
+
+
+def from_file(environment: Mapping[str, str]) -> bytearray | None:
+    """Return the passphrase in the file that MIMIR_PASSPHRASE_FILE names; errors as in `read_passphrase`."""
+    path = environment.get(PASSPHRASE_FILE)
+    return read_passphrase(Path(path)) if path else None
+
+
+def from_command(environment: Mapping[str, str]) -> bytearray | None:
+    """Return the passphrase that MIMIR_PASSPHRASE_COMMAND prints; errors as in `run_passphrase_command`."""
+    command = environment.get(PASSPHRASE_COMMAND)
+    return run_passphrase_command(command) if command else None
+
+
+def from_person(prompt: Prompt | None) -> bytearray | None:
+    """Return the passphrase that somebody types, None when there is nobody; LockedError when nothing is typed."""
+    if prompt is None:
+        return None
+    passphrase = prompt("Passphrase: ")
+    if not passphrase:
+        raise LockedError("no passphrase was typed")
+    return passphrase
 
 
 def read_passphrase(path: Path) -> bytearray:
-    """Return the passphrase in a file, without one newline at its end."""
+    """Return the passphrase in a file, without one newline at its end; LockedError when it cannot be read."""
     try:
         with path.open("rb") as file:
             passphrase = bytearray(file.read(PASSPHRASE_BYTES_MAX + 1))
@@ -48,7 +63,10 @@ def read_passphrase(path: Path) -> bytearray:
 
 
 def run_passphrase_command(command: str) -> bytearray:
-    """Return what a command prints, without one newline at its end; it runs without a shell."""
+    """Return what a command prints, without one newline at its end; it runs without a shell.
+
+    LockedError when it cannot be run, fails, or takes too long.
+    """
     try:
         words = shlex.split(command)
         done = subprocess.run(words, stdout=subprocess.PIPE, stdin=None, timeout=COMMAND_SECONDS_MAX, check=False)
@@ -72,8 +90,12 @@ def _trimmed(passphrase: bytearray, where: str) -> bytearray:
 
 
 def terminal_prompt() -> Prompt | None:
-    """Return a prompt on the terminal or in a notebook, None where nobody can be asked."""
-    if "ipykernel" not in sys.modules:
+    """Return a prompt on the terminal or in a notebook, None where nobody can be asked.
+
+    The prompt raises LockedError when the person ends the input instead of answering, or the notebook's front end
+    takes none; an interrupt (Ctrl-C, or the notebook's stop button) goes through.
+    """
+    if not _in_notebook():
         try:
             os.close(os.open("/dev/tty", os.O_RDWR | getattr(os, "O_NOCTTY", 0)))
         except OSError:
@@ -83,6 +105,17 @@ def terminal_prompt() -> Prompt | None:
     def ask(question: str) -> bytearray:
         import getpass
 
-        return bytearray(getpass.getpass(question).encode("utf-8", "surrogateescape"))
+        try:
+            return bytearray(getpass.getpass(question).encode("utf-8", "surrogateescape"))
+        except EOFError:
+            raise LockedError("the input ended before a passphrase was typed") from None
+        except (OSError, NotImplementedError):  # A notebook that is run without a front end raises the latter.
+            raise LockedError("nobody can be asked for the passphrase here") from None
 
     return ask
+
+
+def _in_notebook() -> bool:
+    """Whether this code runs in a Jupyter kernel, whose getpass asks in the browser."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")

@@ -6,22 +6,26 @@ import logging
 import os
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
+from mimir_vault.adopting import adopt
+from mimir_vault.backing_up import BackupDone, Source, back_up
 from mimir_vault.checking import Finding, Progress, check_database
+from mimir_vault.compacting import Compacted, compact
 from mimir_vault.creating import FIRST_SPACE, build
 from mimir_vault.crypto.keys import KdfProfile
 from mimir_vault.crypto.vault_keys import VaultKeys
+from mimir_vault.crypto.wiping import discard_text
 from mimir_vault.errors import (
     ExistsError,
     LockedError,
     MimirError,
     RollbackError,
-    StorageError,
-    TamperedError,
 )
+from mimir_vault.given_secret import Opening, surroundings_given, unlock_given
 from mimir_vault.key_slots import KeySlots
 from mimir_vault.keyslots import header_file
 from mimir_vault.keyslots.header import Header
@@ -29,14 +33,16 @@ from mimir_vault.keyslots.slot import KeySlot
 from mimir_vault.keyslots.unlock import UnlockedRoot, create_header, unlock
 from mimir_vault.memory import Memory
 from mimir_vault.model.clock import Clock
-from mimir_vault.spaces import SpaceInfo, Spaces, unlink
+from mimir_vault.restoring import restore
+from mimir_vault.spaces import SpaceInfo, Spaces
+from mimir_vault.state_file import open_pins
 from mimir_vault.status import VaultStatus, bytes_below, space_status
 from mimir_vault.store.catalog import HEADER_EPOCH, Catalog
 from mimir_vault.store.cipher import AegisPages
 from mimir_vault.store.padding import SPACE_FLOOR as SPACE_FLOOR_BYTES
 from mimir_vault.store.pins import PinOf, Pins
 from mimir_vault.surroundings import Random, Surroundings
-from mimir_vault.unlocking import find_passphrase, terminal_prompt
+from mimir_vault.unlockers import UnlockChain
 
 if TYPE_CHECKING:
     from mimir_vault.embed.embedder import Embedder
@@ -64,7 +70,7 @@ class Vault:
         self._closed = False
         self._process = os.getpid()
         try:
-            self._pins = self._open_pins()
+            self._pins = open_pins(self._keys, surroundings)
             self._catalog = self._open_catalog()
             self._check_header()
         except BaseException:
@@ -143,27 +149,32 @@ class Vault:
         random: Random = os.urandom,
         state_folder: str | os.PathLike[str] | None = None,
     ) -> Vault:
-        """Open a vault with one secret; with none, ask MIMIR_PASSPHRASE_FILE, MIMIR_PASSPHRASE_COMMAND, the terminal.
+        """Open a vault with one secret; with none, by the first way that has one (`mimir_vault.unlockers`).
+
+        These are what other packages add (a keyring, a TPM), MIMIR_PASSPHRASE_FILE, MIMIR_PASSPHRASE_COMMAND and a
+        prompt at the terminal or in a notebook.
 
         Raises:
             NotFoundError, FormatError: there is no vault, or one of a newer format.
-            WrongKeyError: the secret opens no key slot. LockedError: there is no secret.
+            WrongKeyError: the secret opens no key slot. LockedError: there is no secret; it lists what was tried.
             TamperedError: bytes were changed. RollbackError: the vault is older than last seen here; `accept_rollback`
             takes it as it is, and notes that in the audit.
         """
         folder = Path(path).absolute()
-        found = header_file.read(folder)
-        given = [one for one in (passphrase, recovery_code, raw_key, keyslot) if one is not None]
-        looked_up = find_passphrase(os.environ, terminal_prompt()) if not given else None
-        try:
-            root = unlock(
-                found.header, passphrase=looked_up if looked_up is not None else passphrase,
-                recovery_code=recovery_code, raw_key=raw_key, keyslot=keyslot,
-            )  # fmt: skip
-        finally:
-            if looked_up is not None:
-                looked_up[:] = bytes(len(looked_up))
         around = Surroundings.of(embedder, clock, random, state_folder, read_only, accept_rollback)
+
+        def unlocked(header: Header) -> UnlockedRoot:
+            if all(one is None for one in (passphrase, recovery_code, raw_key, keyslot)):
+                return UnlockChain.of_this_process().unlock(folder, header)
+            return unlock(header, passphrase=passphrase, recovery_code=recovery_code, raw_key=raw_key, keyslot=keyslot)
+
+        return cls.open_unlocked(folder, unlocked, around)
+
+    @classmethod
+    def open_unlocked(cls, folder: Path, unlocked: Callable[[Header], UnlockedRoot], around: Surroundings) -> Vault:
+        """Open the vault in a folder with the root that `unlocked` gets from its header; errors as in `open`."""
+        found = header_file.read(folder)
+        root = unlocked(found.header)
         try:
             vault = cls(folder, found.header, root, around)
         except BaseException:
@@ -176,25 +187,40 @@ class Vault:
             raise
         return vault
 
-    def _open_pins(self) -> Pins | None:
-        name = self._keys.pins_file_name
-        path = self._around.state_folder / "pins" / f"{name}.db"
-        if self.read_only and not path.exists():
-            return None
-        try:
-            cipher = AegisPages(self._keys.pins_page_key(), bytes.fromhex(name))
-            return Pins(path, cipher, read_only=self.read_only)
-        except TamperedError:
-            if not self._around.accept_rollback or self.read_only:
-                raise RollbackError(
-                    f"the state file {path} that guards this vault against old copies is damaged or another vault's; "
-                    "accept the vault as it is with accept_rollback (--accept-rollback)"
-                ) from None
-            unlink(path)
-            return Pins(path, AegisPages(self._keys.pins_page_key(), bytes.fromhex(name)))
-        except (StorageError, OSError) as error:
-            log.warning("old copies of this vault cannot be noticed: %s", error)
-            return None
+    @classmethod
+    def restore(
+        cls,
+        backup: str | os.PathLike[str],
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        **opening: Unpack[Opening],
+    ) -> Vault:
+        """Make the vault of a backup at `path`, every node checked, and return it open; keywords as for `open`.
+
+        The secret is one of the time of the backup. ExistsError when something is at `path`; TamperedError when the
+        backup was changed or cut.
+        """
+        folder, around = Path(path).absolute(), surroundings_given(opening)
+        root = restore(
+            Path(backup).absolute(),
+            folder,
+            lambda header: unlock_given(Path(backup), header, opening),
+            around,
+            progress,
+        )
+        return cls.open_unlocked(folder, lambda _: root, around)
+
+    @classmethod
+    def adopt(cls, path: str | os.PathLike[str], **opening: Unpack[Opening]) -> Vault:
+        """Take a vault that was copied here as it is, make it a replica of its own and open it; keywords as for `open`.
+
+        Afterwards it opens without RollbackError; that it was adopted is noted in the audit.
+        """
+        folder, around = Path(path).absolute(), surroundings_given(opening)
+        root = unlock_given(folder, header_file.read(folder).header, opening)
+        adopt(folder, root, around)
+        return cls.open_unlocked(folder, lambda _: root, around)
 
     def _open_catalog(self) -> Catalog:
         cipher = AegisPages(self._keys.catalog_page_key(), self._root.vault_id)
@@ -299,6 +325,27 @@ class Vault:
         names = [row.name for row in self._catalog.spaces()] if space is None else [space]
         return sum(self.space(name).rebuild(progress) for name in names)
 
+    def backup(self, path: str | os.PathLike[str], progress: Progress | None = None) -> BackupDone:
+        """Back the vault up into one sealed file while it is in use; a backup of it at `path` is gone on from.
+
+        Raises:
+            ExistsError: something else is at `path`, which is never overwritten. And as any write to a disk.
+        """
+        self._check_open()
+        source = Source(self.path, self._root.root_key, self._catalog, self._keys, self._spaces, self._around)
+        return back_up(source, Path(path).absolute(), progress)
+
+    def compact(self, space: str | None = None, progress: Progress | None = None) -> list[Compacted]:
+        """Pack the file of one space or of all, down to its size class; `progress` counts spaces."""
+        self._check_open()
+        names = [row.name for row in self._catalog.spaces()] if space is None else [space]
+        done: list[Compacted] = []
+        for name in names:
+            done.append(compact(self._spaces.open(name)))
+            if progress is not None:
+                progress(len(done), len(names))
+        return done
+
     def status(self) -> VaultStatus:
         """Return the vault in figures."""
         self._check_open()
@@ -339,7 +386,9 @@ class Vault:
             self._pins.close()
         self._keys.wipe()
         self._root.wipe()
-        self._recovery_code = None
+        words, self._recovery_code = self._recovery_code, None
+        if words is not None:
+            discard_text(words)
 
     def __enter__(self) -> Self:
         return self

@@ -35,7 +35,7 @@ def nobody_at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """No passphrase comes from the surroundings unless a test puts it there."""
     for name in ("MIMIR_PASSPHRASE_FILE", "MIMIR_PASSPHRASE_COMMAND", "MIMIR_VAULT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("mimir_vault.vault.terminal_prompt", lambda: None)
+    monkeypatch.setattr("mimir_vault.unlocking.terminal_prompt", lambda: None)
 
 
 def open_by_chain(vaults: Any) -> Vault:
@@ -77,18 +77,32 @@ class TestTheChain:
             asked.append(question)
             return bytearray(PASSPHRASE.encode())
 
-        monkeypatch.setattr("mimir_vault.vault.terminal_prompt", lambda: ask)
+        monkeypatch.setattr("mimir_vault.unlocking.terminal_prompt", lambda: ask)
         (tmp_path / "secret").write_text(PASSPHRASE)
         monkeypatch.setenv("MIMIR_PASSPHRASE_FILE", str(tmp_path / "secret"))
         monkeypatch.setenv("MIMIR_PASSPHRASE_COMMAND", "false")
         open_by_chain(vaults).lock()
         monkeypatch.delenv("MIMIR_PASSPHRASE_FILE")
-        with pytest.raises(mimir.LockedError, match="MIMIR_PASSPHRASE_COMMAND failed with exit code 1"):
-            open_by_chain(vaults)
+        monkeypatch.setenv("MIMIR_PASSPHRASE_COMMAND", f"cat {tmp_path / 'secret'}")
+        open_by_chain(vaults).lock()
         assert asked == []
         monkeypatch.delenv("MIMIR_PASSPHRASE_COMMAND")
         open_by_chain(vaults).lock()
         assert len(asked) == 1
+
+    def test_a_way_that_does_not_serve_gives_way_to_the_next(
+        self, vaults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A wrong passphrase in the file, a command that fails, the right one typed."""
+        (tmp_path / "secret").write_text("wrong")
+        monkeypatch.setenv("MIMIR_PASSPHRASE_FILE", str(tmp_path / "secret"))
+        monkeypatch.setenv("MIMIR_PASSPHRASE_COMMAND", "false")
+        with pytest.raises(mimir.WrongKeyError, match=r"FILE does not open this vault; .*exit code 1$"):
+            open_by_chain(vaults)
+        typed = bytearray(PASSPHRASE.encode())
+        monkeypatch.setattr("mimir_vault.unlocking.terminal_prompt", lambda: lambda question: typed)
+        with open_by_chain(vaults) as vault:
+            assert vault.space().count() == 0
 
     def test_with_none_of_them_the_error_lists_what_was_tried(self, vaults: Any) -> None:
         """LockedError, not a prompt that nobody sees."""
@@ -101,7 +115,7 @@ class TestTheChain:
         """The buffer of a prompt is zeros afterwards, whether it was right or wrong."""
         buffers = [bytearray(PASSPHRASE.encode()), bytearray(b"wrong")]
         waiting = list(buffers)
-        monkeypatch.setattr("mimir_vault.vault.terminal_prompt", lambda: lambda question: waiting.pop(0))
+        monkeypatch.setattr("mimir_vault.unlocking.terminal_prompt", lambda: lambda question: waiting.pop(0))
         open_by_chain(vaults).lock()
         with pytest.raises(mimir.WrongKeyError):
             open_by_chain(vaults)

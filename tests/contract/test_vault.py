@@ -38,7 +38,7 @@ def nobody_at_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """No passphrase comes from the surroundings unless a test puts it there."""
     for name in ("MIMIR_PASSPHRASE_FILE", "MIMIR_PASSPHRASE_COMMAND", "MIMIR_VAULT"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("mimir_vault.vault.terminal_prompt", lambda: None)
+    monkeypatch.setattr("mimir_vault.unlocking.terminal_prompt", lambda: None)
 
 
 # -- creating ---------------------------------------------------------------------------------------------------------

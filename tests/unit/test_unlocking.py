@@ -1,17 +1,25 @@
-"""Finding a secret: a file, a command, a prompt, or a sentence that says what was tried."""
+"""Finding a passphrase: in a file, by a command, from a person; or a sentence that says why there is none."""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mimir_vault import unlocking
 from mimir_vault.errors import LockedError
-from mimir_vault.unlocking import find_passphrase, read_passphrase, run_passphrase_command, terminal_prompt
+from mimir_vault.unlocking import (
+    Prompt,
+    find_passphrase,
+    from_person,
+    read_passphrase,
+    run_passphrase_command,
+    terminal_prompt,
+)
 
 
 def command(code: str) -> str:
@@ -82,36 +90,52 @@ def test_a_command_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPat
         run_passphrase_command(command("import time; time.sleep(9)"))
 
 
-def test_the_ways_come_in_their_order(tmp_path: Path) -> None:
-    """File, command, prompt; empty variables count as not set."""
+def test_a_new_vault_takes_the_file_before_the_command(tmp_path: Path) -> None:
+    """Empty variables count as not set."""
     (tmp_path / "secret").write_text("of the file")
     by_file = {"MIMIR_PASSPHRASE_FILE": str(tmp_path / "secret")}
     by_command = {"MIMIR_PASSPHRASE_COMMAND": command("print('of the command')")}
+    assert find_passphrase({**by_file, **by_command}) == b"of the file"
+    assert find_passphrase({"MIMIR_PASSPHRASE_FILE": "", **by_command}) == b"of the command"
+    assert find_passphrase({"MIMIR_PASSPHRASE_COMMAND": ""}) is None
 
-    def ask(question: str) -> bytearray:
-        return bytearray(question.encode())
 
-    assert find_passphrase({**by_file, **by_command}, ask) == b"of the file"
-    assert find_passphrase({"MIMIR_PASSPHRASE_FILE": "", **by_command}, ask) == b"of the command"
-    assert find_passphrase({"MIMIR_PASSPHRASE_COMMAND": ""}, ask) == b"Passphrase: "
-    with pytest.raises(
-        LockedError, match=r"MIMIR_PASSPHRASE_FILE and MIMIR_PASSPHRASE_COMMAND are not set.*no terminal"
-    ):
-        find_passphrase({}, None)
+def test_a_person_who_is_not_there_or_types_nothing_gives_no_passphrase() -> None:
+    """Who is not there is no failure, who types nothing is one."""
+    assert from_person(None) is None
+    with pytest.raises(LockedError, match="no passphrase was typed"):
+        from_person(lambda question: bytearray())
+    assert from_person(lambda question: bytearray(question.encode())) == b"Passphrase: "
 
 
 def test_without_a_terminal_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No /dev/tty, no prompt."""
+    """No /dev/tty, no prompt; a library of notebooks that was merely imported does not change that."""
 
     def refuse(*_: Any) -> int:
         raise OSError(6, "No such device")
 
     monkeypatch.setattr(unlocking.os, "open", refuse)
     assert terminal_prompt() is None
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
+    monkeypatch.setitem(sys.modules, "ipykernel", SimpleNamespace())
+    assert terminal_prompt() is None
 
 
-@pytest.mark.parametrize("where", ["terminal", "notebook"])
-def test_a_person_is_asked_without_an_echo(monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+@pytest.fixture(params=["terminal", "notebook"])
+def prompt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Prompt:
+    """The prompt of a terminal, and of a Jupyter kernel without one."""
+    if request.param == "terminal":
+        monkeypatch.setattr(unlocking.os, "open", lambda *_: os.dup(0))
+    else:
+        monkeypatch.setattr(unlocking.os, "open", None)
+        shell = SimpleNamespace(kernel="here")
+        monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    found = terminal_prompt()
+    assert found is not None
+    return found
+
+
+def test_a_person_is_asked_without_an_echo(monkeypatch: pytest.MonkeyPatch, prompt: Prompt) -> None:
     """By getpass, on the terminal or in a notebook; bytes that are no UTF-8 come through."""
     questions: list[str] = []
 
@@ -120,11 +144,28 @@ def test_a_person_is_asked_without_an_echo(monkeypatch: pytest.MonkeyPatch, wher
         return "pässword\udcff"
 
     monkeypatch.setattr("getpass.getpass", answer)
-    if where == "terminal":
-        monkeypatch.setattr(unlocking.os, "open", lambda *_: os.dup(0))
-    else:
-        monkeypatch.setitem(sys.modules, "ipykernel", sys)
-    prompt = terminal_prompt()
-    assert prompt is not None
     assert prompt("Passphrase: ") == "pässword".encode() + b"\xff"
     assert questions == ["Passphrase: "]
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected", "says"),
+    [
+        (EOFError(), LockedError, "the input ended before a passphrase was typed"),
+        (OSError(5, "Input/output error"), LockedError, "nobody can be asked"),
+        (NotImplementedError("getpass was called, but this frontend does not support it"), LockedError, "nobody can"),
+        (KeyboardInterrupt(), KeyboardInterrupt, "^$"),
+    ],
+    ids=["input ended", "terminal gone", "no front end", "interrupted"],
+)
+def test_a_prompt_that_is_cut_short(
+    monkeypatch: pytest.MonkeyPatch, prompt: Prompt, raised: BaseException, expected: type[BaseException], says: str
+) -> None:
+    """An end of input is an answer like no passphrase; an interrupt goes through, for it is meant for the program."""
+
+    def cut(question: str) -> str:
+        raise raised
+
+    monkeypatch.setattr("getpass.getpass", cut)
+    with pytest.raises(expected, match=says):
+        prompt("Passphrase: ")

@@ -38,8 +38,8 @@ def of_new_vault(settings: Settings, output: Output) -> bytearray:
     """
     if settings.passphrase_file is not None:
         chosen = from_file(settings.passphrase_file, output)
-    elif os.environ.get("MIMIR_PASSPHRASE_FILE") or os.environ.get("MIMIR_PASSPHRASE_COMMAND"):
-        chosen = find_passphrase(os.environ, None)
+    elif (found := find_passphrase(os.environ)) is not None:
+        chosen = found
     elif terminal.is_there():
         chosen = _typed_twice("Passphrase")
     else:

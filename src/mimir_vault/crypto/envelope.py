@@ -50,6 +50,7 @@ class Role(IntEnum):
     HEADER = 17
     SPACE_RING = 18
     IDENTITY = 19
+    BACKUP = 20
 
     @property
     def suite(self) -> Suite:

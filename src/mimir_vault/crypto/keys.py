@@ -26,6 +26,7 @@ class Label(Enum):
     AUDIT = b"mimir/v1/audit\0"
     IDENTITY_WRAP = b"mimir/v1/identity-wrap\0"
     SPACE_RING_WRAP = b"mimir/v1/space-ring-wrap\0"
+    BACKUP = b"mimir/v1/backup\0"
     # from the space key of an epoch
     SPACE_PAGES = b"mimir/v1/space-pages\0"
     NODE_KEY_WRAP = b"mimir/v1/node-key-wrap\0"

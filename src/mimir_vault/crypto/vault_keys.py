@@ -48,6 +48,10 @@ class VaultKeys:
         """Return the 32 bytes that the audit chain starts from; the caller wipes them."""
         return derive(self._catalog_key, Label.AUDIT, self.vault_id)
 
+    def backup_key(self) -> SecretBytes:
+        """Return the 32 bytes that seal the parts of a backup; the caller wipes them."""
+        return derive(self._catalog_key, Label.BACKUP, self.vault_id)
+
     def digests(self) -> Digests:
         """Return the keyed hashes of the catalog's database."""
         return Digests(self._catalog_key, self.vault_id)

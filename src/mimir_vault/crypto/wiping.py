@@ -8,6 +8,7 @@ from typing import Final
 
 _IS_CPYTHON: Final = sys.implementation.name == "cpython"
 _CONTENT_OFFSET: Final = bytes.__basicsize__ - 1  # CPython keeps a bytes object's content right behind its fixed part
+_TEXT_OFFSET: Final = sys.getsizeof("") - 1  # likewise the characters of a text that is ASCII, one byte each
 _SHORTEST_OWN: Final = 2  # CPython shares the empty and all one-byte objects; they must never be overwritten
 
 
@@ -27,6 +28,19 @@ def discard(raw: bytes) -> bool:
     if not _IS_CPYTHON or len(raw) < _SHORTEST_OWN or sys.getrefcount(raw) > _references_when_sole:
         return False
     ctypes.memset(id(raw) + _CONTENT_OFFSET, 0, len(raw))
+    return True
+
+
+def discard_text(text: str) -> bool:
+    """Overwrite an ASCII text as `discard` does bytes, for words that only a `str` can hold on their way to a person.
+
+    A text with other characters is left alone: CPython keeps it in another form.
+    """
+    if not _IS_CPYTHON or len(text) < _SHORTEST_OWN or sys.getrefcount(text) > _references_when_sole:
+        return False
+    if not text.isascii() or sys.getsizeof(text) != _TEXT_OFFSET + len(text) + 1:
+        return False
+    ctypes.memset(id(text) + _TEXT_OFFSET, 0, len(text))
     return True
 
 

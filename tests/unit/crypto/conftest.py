@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -33,3 +34,13 @@ def space_id(source: Callable[[int], bytes]) -> bytes:
 def sealer(source: Callable[[int], bytes], space_id: bytes) -> SpaceSealer:
     """The sealer of a space with two epochs."""
     return SpaceSealer(space_id, {epoch: SecretBytes.random(32, source) for epoch in (1, 2)}, source)
+
+
+@pytest.fixture
+def discarded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The contents of all that the modules of this package hand to `discard`, in that order; nothing is overwritten."""
+    contents: list[bytes] = []
+    for name, module in list(sys.modules.items()):
+        if name.startswith("mimir_vault.crypto.") and hasattr(module, "discard"):
+            monkeypatch.setattr(module, "discard", lambda raw: contents.append(bytes(bytearray(raw))))
+    return contents

@@ -49,6 +49,17 @@ def test_a_previous_value_has_32_bytes(node_key: SecretBytes, length: int) -> No
         Digests(node_key, SCOPE).chain(bytes(length), b"d")
 
 
+def test_a_tag_has_at_most_255_bytes(node_key: SecretBytes) -> None:
+    """Its length is one byte: 255 fit, and one more is refused."""
+    digests = Digests(node_key, SCOPE)
+    key = derive(node_key, Label.DIGEST, SCOPE)
+    expected = hashlib.blake2b(b"\xff" + b"t" * 255 + b"e", key=key.view(), digest_size=32).digest()
+
+    assert digests.digest_element(b"t" * 255, b"e") == int.from_bytes(expected, "big")
+    with pytest.raises(ValueError, match="at most 255 bytes, not 256"):
+        digests.digest_element(b"t" * 256, b"e")
+
+
 def test_a_wiped_key_hashes_nothing(node_key: SecretBytes) -> None:
     """After wipe both raise, and wiping again is harmless."""
     digests = Digests(node_key, SCOPE)

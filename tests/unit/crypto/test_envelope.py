@@ -53,6 +53,7 @@ def test_roles_and_suites_have_their_numbers() -> None:
         "HEADER": (17, 1),
         "SPACE_RING": (18, 1),
         "IDENTITY": (19, 1),
+        "BACKUP": (20, 1),
     }
     assert [suite.name for suite in Suite] == ["AES_256_GCM", "XCHACHA20_POLY1305"]
 
@@ -243,6 +244,16 @@ def test_a_fault_while_sealing_is_noticed(
 
     with pytest.raises(TamperedError, match="did not open to the same bytes"):
         seal(node_key, Context(Role.PAYLOAD, SPACE), b"text", source)
+
+
+@pytest.mark.parametrize("role", [Role.PAYLOAD, Role.METADATA])
+def test_sealing_discards_what_it_opened_to_compare(
+    node_key: SecretBytes, source: Source, discarded: list[bytes], role: Role
+) -> None:
+    """The plaintext may be a key; the copy that the check makes goes at once."""
+    seal(node_key, Context(role, SPACE), b"a key, it may be", source)
+
+    assert discarded[-1] == b"a key, it may be"
 
 
 def test_limits_are_refused_in_a_sentence(node_key: SecretBytes, source: Source) -> None:

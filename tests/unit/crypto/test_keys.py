@@ -57,6 +57,13 @@ def test_derive_from_weak_is_whole_hkdf(node_key: SecretBytes) -> None:
     assert bytes(derive_from_weak(node_key, b"salt", Label.KEY_SLOT, b"c").view()) == expected
 
 
+def test_derive_from_weak_discards_what_it_extracted(node_key: SecretBytes, discarded: list[bytes]) -> None:
+    """The pseudorandom key, from which every key of the slot follows, does not stay in the heap."""
+    derive_from_weak(node_key, b"salt", Label.KEY_SLOT)
+
+    assert discarded == [hmac.digest(b"salt", node_key.view(), "sha512")]
+
+
 def test_profiles_are_the_three_of_the_format() -> None:
     """Numbers and costs are fixed for ever; they are written in every header."""
     assert {profile.value: profile.cost for profile in KdfProfile} == {

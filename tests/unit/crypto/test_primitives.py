@@ -116,6 +116,22 @@ def test_xchacha20_poly1305_refuses_every_changed_byte(length: int) -> None:
             xchacha20_poly1305_open(other[0], other[1], sealed, other[2])
 
 
+def test_xchacha20_poly1305_discards_its_copy_of_the_key(discarded: list[bytes]) -> None:
+    """The library takes keys as `bytes` only; that copy goes at once, also where something is refused."""
+    key, nonce = bytes(range(32)), bytes(24)
+
+    sealed = xchacha20_poly1305_seal(key, nonce, b"text", b"")
+    assert discarded == [key]
+    xchacha20_poly1305_open(key, nonce, sealed, b"")
+    assert discarded == [key] * 2
+    with pytest.raises(TamperedError):
+        xchacha20_poly1305_open(key, nonce, sealed, b"other")
+    assert discarded == [key] * 3
+    with pytest.raises(TypeError):
+        xchacha20_poly1305_seal(key, nonce, "text", b"")  # type: ignore[arg-type]
+    assert discarded == [key] * 4
+
+
 def test_hkdf_matches_published_vectors() -> None:
     """HKDF with SHA-512, cases 12 and 18 of Wycheproof's hkdf_sha512_test."""
     cases = [

@@ -53,6 +53,13 @@ def test_random_takes_what_the_source_gives() -> None:
     assert bytes(secret.view()) == bytes(range(32))
 
 
+def test_random_discards_what_the_source_gave(discarded: list[bytes]) -> None:
+    """The bytes of a new key are nowhere but in the secret."""
+    SecretBytes.random(32, lambda length: bytes(range(length)))
+
+    assert discarded == [bytes(range(32))]
+
+
 @pytest.mark.parametrize("given", [0, 31, 33])
 def test_a_short_source_of_randomness_is_refused(given: int) -> None:
     """A source that gives another number of bytes is an error and never a shorter key."""

@@ -72,6 +72,16 @@ def test_a_ring_comes_back(vault_keys: VaultKeys, source: Source) -> None:
     assert len(wrapped) == 72 + 3 * 36
 
 
+def test_the_longest_ring_comes_back(vault_keys: VaultKeys, source: Source) -> None:
+    """A ring may have 4,096 epochs."""
+    secret = SecretBytes.random(32, source)
+
+    ring = vault_keys.unwrap_ring(SPACE, vault_keys.wrap_ring(SPACE, dict.fromkeys(range(1, 4097), secret)))
+
+    assert list(ring) == list(range(1, 4097))
+    assert ring[1] == ring[4096] == secret
+
+
 def test_rings_begin_with_one_and_grow(vault_keys: VaultKeys) -> None:
     """A new space has epoch 1; each next ring has one more and copies of the rest."""
     first = vault_keys.new_ring()
@@ -101,6 +111,20 @@ def test_a_ring_belongs_to_one_space_of_one_vault(
             vault_keys.unwrap_ring(SPACE, bytes(changed))
 
 
+def test_a_ring_in_clear_is_discarded(vault_keys: VaultKeys, discarded: list[bytes]) -> None:
+    """Neither wrapping nor unwrapping leaves the secrets of a space in the heap."""
+    ring = vault_keys.new_ring()
+    plain = b"\0\0\0\1" + bytes(ring[1].view())
+    discarded.clear()
+
+    wrapped = vault_keys.wrap_ring(SPACE, ring)
+    assert discarded[-1] == plain
+    discarded.clear()
+
+    vault_keys.unwrap_ring(SPACE, wrapped)
+    assert discarded == [plain]
+
+
 @pytest.mark.parametrize(
     "plain",
     [
@@ -125,8 +149,11 @@ def test_a_ring_in_another_form_is_refused(
 
 def test_nonsense_is_refused(vault_keys: VaultKeys, catalog_key: SecretBytes, source: Source) -> None:
     """No empty or endless ring, no short vault id."""
+    secret = SecretBytes.random(32, source)
     with pytest.raises(ValueError, match="1 to 4096 epochs"):
         vault_keys.wrap_ring(SPACE, {})
+    with pytest.raises(ValueError, match="1 to 4096 epochs, not 4097"):
+        vault_keys.wrap_ring(SPACE, dict.fromkeys(range(1, 4098), secret))
     with pytest.raises(ValueError, match="16 bytes"):
         VaultKeys(b"short", catalog_key, source)
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from mimir_vault.crypto import wiping
-from mimir_vault.crypto.wiping import discard, wipe
+from mimir_vault.crypto.wiping import discard, discard_text, wipe
 
 CONSTANT = b"a constant that every caller shares"
 
@@ -42,6 +42,38 @@ def test_discard_overwrites_bytes_that_one_variable_holds() -> None:
 
     assert overwritten
     assert ctypes.string_at(address, 32) == bytes(32)
+
+
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython's objects can be overwritten in place")
+def test_discard_text_overwrites_words_that_one_variable_holds() -> None:
+    """After discard_text the memory of a fresh text holds zeros."""
+    fresh = " ".join(["wool", "canoe", "tent"])
+    address = id(fresh) + sys.getsizeof("") - 1
+    assert ctypes.string_at(address, 15) == b"wool canoe tent"
+
+    overwritten = discard_text(fresh)
+
+    assert overwritten
+    assert ctypes.string_at(address, 15) == bytes(15)
+
+
+def test_discard_text_leaves_other_texts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that somebody else can see, a literal, one character, one that is not ASCII, and on other interpreters."""
+    shared = "".join(["wool", "canoe"])
+    other = shared
+    literal = "a literal"
+    accented, single = "".join(["wóól", "canoe"]), "".join(["x"])
+
+    assert [discard_text(text) for text in (shared, literal, accented, single)] == [False] * 4
+    assert not discard_text(shared)
+    assert not discard_text(accented)
+    assert not discard_text(single)
+    assert not discard_text(literal)
+    assert (other, accented, single, literal) == ("woolcanoe", "wóólcanoe", "x", "a literal"[:])
+    monkeypatch.setattr(wiping, "_IS_CPYTHON", False)
+    fresh = "".join(["wool", "canoe"])
+    assert not discard_text(fresh)
+    assert fresh == other
 
 
 def test_discard_leaves_shared_bytes_alone() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mimir_vault.crypto.secret import SecretBytes
-from mimir_vault.crypto.wrap import EPOCH_MAX, WRAP_LENGTH, NodeKeyWrap, encode_epoch
+from mimir_vault.crypto.wrap import WRAP_LENGTH, NodeKeyWrap, encode_epoch
 from mimir_vault.errors import TamperedError
 
 NODE_ID = bytes(range(32))
@@ -65,8 +65,14 @@ def test_another_node_epoch_or_key_is_refused(wrap_key: SecretBytes, node_key: S
         NodeKeyWrap(node_key, 1).unwrap(wrapped, NODE_ID)
 
 
-@pytest.mark.parametrize("epoch", [0, -1, EPOCH_MAX + 1])
+@pytest.mark.parametrize("epoch", [0, -1, 2**32])
 def test_an_epoch_has_four_bytes_and_is_not_zero(epoch: int) -> None:
     """Epochs outside the format are refused."""
-    with pytest.raises(ValueError, match="epoch"):
+    with pytest.raises(ValueError, match="An epoch is a number from 1 to 4294967295"):
         encode_epoch(epoch)
+
+
+def test_the_first_and_the_last_epoch_are_of_the_format() -> None:
+    """1 and 2**32 - 1 are encoded, big-endian."""
+    assert encode_epoch(1) == b"\0\0\0\1"
+    assert encode_epoch(2**32 - 1) == b"\xff" * 4

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
+import sys
 from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -55,3 +58,35 @@ def created(source: Callable[[int], bytes]) -> Iterator[tuple[Header, UnlockedRo
     assert words is None
     with root:
         yield header, root
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType, str], list[Any]]:
+    """Return a function that keeps alive, in a list, all that a class or function of a module makes from now on.
+
+    What nobody holds is wiped when it goes; what is kept must have been wiped on purpose.
+    """
+
+    def keep(module: ModuleType, name: str) -> list[Any]:
+        genuine = getattr(module, name)
+        made: list[Any] = []
+
+        def make(*arguments: object, **keywords: object) -> object:
+            made.append(genuine(*arguments, **keywords))
+            return made[-1]
+
+        monkeypatch.setattr(module, name, make)
+        return made
+
+    return keep
+
+
+@pytest.fixture
+def overwritten(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The contents of all that the key slots hand to `discard` and `wipe`, in that order; they are left as they are."""
+    contents: list[bytes] = []
+    for name, module in list(sys.modules.items()):
+        for function in ("discard", "wipe"):
+            if name.startswith("mimir_vault.keyslots.") and hasattr(module, function):
+                monkeypatch.setattr(module, function, lambda raw: contents.append(bytes(bytearray(raw))))
+    return contents

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from mimir_vault.crypto.keys import KdfProfile
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.errors import FormatError, MimirError, NotFoundError, TamperedError, WrongKeyError
+from mimir_vault.keyslots import change
 from mimir_vault.keyslots.change import (
     add_passphrase,
     add_raw_key,
@@ -20,12 +23,13 @@ from mimir_vault.keyslots.change import (
     remove_slot,
     replace_catalog_keys,
 )
-from mimir_vault.keyslots.header import EPOCH_MAX, Header
-from mimir_vault.keyslots.unlock import UnlockedRoot, create_header, unlock
+from mimir_vault.keyslots.header import Header
+from mimir_vault.keyslots.unlock import UnlockedRoot, compose, create_header, unlock
 
 Source = Callable[[int], bytes]
 Created = tuple[Header, UnlockedRoot]
 Runs = list[tuple[bytes, bytes, int]]
+Keep = Callable[[ModuleType, str], list[Any]]
 
 
 @pytest.fixture
@@ -125,6 +129,7 @@ def test_a_changed_passphrase_replaces_the_old(closed_by_passphrase: Created, so
     assert opened.slot_id == root.slot_id
     assert opened.slots[0].created == now + 5
     assert changed.kdf_salt != header.kdf_salt
+    assert changed.profile == header.profile
     with pytest.raises(WrongKeyError):
         unlock(changed, passphrase="old")
 
@@ -150,9 +155,10 @@ def test_other_passphrases_keep_salt_and_profile(closed_by_passphrase: Created, 
     header, root = closed_by_passphrase
     two = add_passphrase(header, root, "other", random=source, now=now)
 
-    changed = change_passphrase(two, root, "new", random=source, now=now)
+    changed = change_passphrase(two, root, "new", random=source, now=now + 5)
 
     assert (changed.kdf_salt, changed.profile) == (two.kdf_salt, two.profile)
+    assert [slot.created - now for slot in list_slots(changed, root)] == [0, 5]
     assert unlock(changed, passphrase="new").root_key == unlock(changed, passphrase="other").root_key
     with pytest.raises(ValueError, match="Other passphrases depend"):
         change_passphrase(two, root, "new", profile=KdfProfile.MODERATE, random=source, now=now)
@@ -226,12 +232,17 @@ def test_a_newer_minor_version_is_read_but_not_rewritten(created: Created, sourc
         add_recovery_code(newer, root, random=source, now=now)
 
 
-def test_epochs_end(created: Created, source: Source, now: int) -> None:
-    """The last epoch of the format is not passed in silence."""
+def test_epochs_end(created: Created, raw_key: bytes, source: Source, now: int) -> None:
+    """The last epoch of the format, 2**32 - 1, can be reached and is not passed in silence."""
     header, root = created
+    late = compose(replace(header, epoch=2**32 - 2), header.slots, root.contents, root.root_key, source)
 
+    last = new_replica(late, root, random=source)
+
+    assert Header.decode(last.encode()).epoch == 2**32 - 1
+    assert unlock(last, raw_key=raw_key).root_key == root.root_key
     with pytest.raises(FormatError, match="as often as the format allows"):
-        add_recovery_code(replace(header, epoch=EPOCH_MAX), root, random=source, now=now)
+        add_recovery_code(last, root, random=source, now=now)
 
 
 @pytest.mark.parametrize("label", ["x" * 101, "ü" * 51, "two\nlines", "nul\0", "half \ud800"])
@@ -250,3 +261,23 @@ def test_all_slots_can_be_used(created: Created, source: Source, now: int) -> No
     assert all(unlock(header, raw_key=bytes((number,)) * 32).root_key == root.root_key for number in range(23))
     with pytest.raises(ValueError, match="All 24 key slots"):
         add_recovery_code(header, root, random=source, now=now)
+
+
+def test_a_change_wipes_what_it_was_given_and_what_it_opened(
+    created: Created, argon2_runs: Runs, kept: Keep, source: Source, now: int
+) -> None:
+    """Copies of secrets, and the catalog keys of the header that is changed, do not wait until somebody drops them."""
+    header, root = created
+    passphrases, codes = kept(change, "PassphraseSlot"), kept(change, "RecoveryCodeSlot")
+    raw_keys, opened = kept(change, "RawKeySlot"), kept(change, "read_contents")
+
+    header = add_passphrase(header, root, "first", random=source, now=now)
+    header = change_passphrase(header, root, "second", random=source, now=now)
+    header, _ = add_recovery_code(header, root, random=source, now=now)
+    add_raw_key(header, root, b"3" * 32, random=source, now=now)
+
+    assert [slot._passphrase.wiped for slot in passphrases] == [True, True]
+    assert [slot._entropy.wiped for slot in codes] == [True]
+    assert [slot._secret.wiped for slot in raw_keys] == [True]
+    assert [contents.catalog_key.wiped for contents in opened] == [True] * 4
+    assert not root.catalog_key.wiped

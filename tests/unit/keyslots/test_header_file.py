@@ -137,6 +137,14 @@ def test_without_a_whole_copy_the_error_says_most(
         read(tmp_path)
 
 
+def test_a_file_that_is_far_too_long_is_not_read_whole(tmp_path: Path) -> None:
+    """One byte more than a header has is enough to see that it is none."""
+    (tmp_path / HEADER_FILE).write_bytes(b"MIMIR\r\n\x1a\1".ljust(200_000))
+
+    with pytest.raises(TamperedError, match="has 65537 bytes instead of 65536"):
+        read(tmp_path)
+
+
 def test_a_missing_folder_is_not_found(tmp_path: Path) -> None:
     """There is no vault there, and the sentence says what makes one; a file is no vault either."""
     with pytest.raises(NotFoundError, match="mimir init"):
@@ -180,7 +188,60 @@ def test_faults_of_the_system_are_translated(
 
     assert caught.type is error
     assert "header" in str(caught.value)
+    assert error is DiskFullError or f"({os.strerror(number)})" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fault_without_words_is_named(tmp_path: Path, older: Header, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that carries no text of the system is known by its class."""
+
+    def fail(*_: object) -> None:
+        raise BlockingIOError
+
+    monkeypatch.setattr(header_file.os, "replace", fail)
+
+    with pytest.raises(StorageError, match=r"could not be written \(BlockingIOError\)"):
+        write(tmp_path, older)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has an fsync of folders")
+def test_what_is_written_is_durable_before_it_counts(
+    tmp_path: Path, older: Header, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each copy lies whole on the disk before it takes its name, and the name does before the next copy is touched."""
+    done: list[tuple[str, object]] = []
+    fsync, replace_file = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        folder = stat.S_ISDIR(status.st_mode)
+        done.append(("fsync", status.st_ino if folder else status.st_size))
+        fsync(descriptor)
+
+    def note_replace(old: Path, new: Path) -> None:
+        done.append(("replace", new.name))
+        replace_file(old, new)
+
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+
+    write(tmp_path, older)
+
+    folder = ("fsync", tmp_path.stat().st_ino)
+    assert done == [
+        ("fsync", 65_536), ("replace", COPY_FILE), folder,
+        ("fsync", 65_536), ("replace", HEADER_FILE), folder,
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors in /proc, which only Linux has")
+def test_writing_leaves_no_file_open(tmp_path: Path, older: Header) -> None:
+    """Every descriptor, the folder's too, is closed again."""
+    before = len(os.listdir("/proc/self/fd"))
+
+    write(tmp_path, older)
+
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_fault_at_any_moment_leaves_a_whole_header(
@@ -231,4 +292,4 @@ def test_what_a_crash_left_is_written_over(tmp_path: Path, older: Header) -> Non
     write(tmp_path, older)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [HEADER_FILE, COPY_FILE]
-    assert read(tmp_path).header == older
+    assert (read(tmp_path).header, read(tmp_path).stale) == (older, ())

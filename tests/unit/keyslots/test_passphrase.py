@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -84,6 +85,14 @@ def test_nothing_else_is_made_equal(other: str) -> None:
     assert normalise(other) != normalise("passphrase")
 
 
+@pytest.mark.parametrize("typed", ["p" * PASSPHRASE_MAX, bytearray(b"p" * PASSPHRASE_MAX), "ü" * 2048, "p", " "])
+def test_the_longest_and_the_shortest_passphrase_are_taken(typed: str | bytearray) -> None:
+    """4,096 bytes of UTF-8 are, and so is a single character."""
+    expected = typed.encode() if isinstance(typed, str) else bytes(typed)
+
+    assert bytes(normalise(typed).view()) == expected
+
+
 @pytest.mark.parametrize("empty", ["", bytearray()])
 def test_an_empty_passphrase_is_refused(empty: str | bytearray) -> None:
     """No vault is closed by nothing."""
@@ -108,6 +117,42 @@ def test_nonsense_gets_a_sentence(nonsense: object, error: type[Exception], sent
         PassphraseSlot(nonsense)  # type: ignore[arg-type]
 
     assert "seats" not in str(caught.value)
+
+
+@pytest.mark.parametrize("typed", ["plain ascii", "Grüße", bytearray("Grüße", "utf-8"), "p" * (PASSPHRASE_MAX + 1)])
+def test_every_mutable_copy_is_overwritten(overwritten: list[bytes], typed: str | bytearray) -> None:
+    """What was encoded goes once it is in the secret, or refused; so do the bytes from which text was decoded."""
+    expected = bytes(typed) if isinstance(typed, bytearray) else typed.encode()
+
+    with contextlib.suppress(ValueError):
+        normalise(typed)
+
+    assert overwritten == [expected] * (1 if isinstance(typed, str) else 2)
+
+
+def test_bytes_that_are_no_text_are_overwritten(overwritten: list[bytes]) -> None:
+    """A passphrase in another encoding is refused, and the copy of it goes."""
+    with pytest.raises(ValueError, match="not valid UTF-8"):
+        normalise(bytearray(b"Gr\xfc\xdfe"))
+
+    assert overwritten == [b"Gr\xfc\xdfe"]
+
+
+def test_wiping_takes_passphrase_and_keys(argon2_runs: Runs, source: Callable[[int], bytes]) -> None:
+    """The key for one place goes when another is asked for, and the last one with the passphrase."""
+    slot = PassphraseSlot("passphrase")
+    slot.wrap(SecretBytes.copy_of(ROOT), PLACE, source)
+    first = slot._kek
+    assert first is not None
+
+    slot.wrap(SecretBytes.copy_of(ROOT), SlotPlace(bytes(16), 3, b"else" * 4, KdfProfile.INTERACTIVE), source)
+    second = slot._kek
+    assert second is not None
+    assert (first.wiped, second.wiped) == (True, False)
+
+    slot.wipe()
+    assert slot._passphrase.wiped
+    assert second.wiped
 
 
 def test_a_bytearray_stays_its_owners() -> None:

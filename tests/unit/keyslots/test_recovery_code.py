@@ -53,6 +53,16 @@ def test_a_new_code_has_24_words_and_is_new() -> None:
     assert all(re.fullmatch(r"([a-z]+ ){23}[a-z]+", code) for code in codes)
 
 
+@pytest.mark.parametrize("entropy", VECTORS)
+def test_the_bits_in_clear_are_overwritten(overwritten: list[bytes], entropy: str) -> None:
+    """Neither making nor reading a code leaves its 256 bits anywhere but in the secret."""
+    generate(lambda _: bytes.fromhex(entropy))
+    assert overwritten == [bytes.fromhex(entropy)]
+
+    parse(VECTORS[entropy])
+    assert overwritten == [bytes.fromhex(entropy)] * 2
+
+
 @pytest.mark.parametrize(
     "typed",
     [

@@ -162,6 +162,20 @@ def test_kinds_are_named_in_words() -> None:
     assert names == ["passphrase", "recovery code", "raw key", "kind 77"]
 
 
+def test_the_contents_in_clear_are_overwritten(root_key: SecretBytes, source: Source, overwritten: list[bytes]) -> None:
+    """The keys of the catalog stand in no buffer that sealing or opening used."""
+    value = contents(*FULL[:3], following=b"n" * 32)
+
+    sealed = seal_contents(value, root_key, VAULT, EPOCH, source)
+    scratch, content = overwritten
+    assert content == scratch.ljust(PLAIN_LENGTH, b"\0")
+    assert b"c" * 32 in scratch
+    assert b"n" * 32 in scratch
+
+    open_contents(sealed, root_key, VAULT, EPOCH)
+    assert overwritten[2:] == [content]
+
+
 def test_wiping_closes_both_keys() -> None:
     """Neither catalog key survives wipe."""
     value = contents(following=b"n" * 32)

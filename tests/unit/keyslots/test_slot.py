@@ -55,6 +55,16 @@ def test_place_and_kind_are_bound(source: Source) -> None:
             open_root(kek, body, kind, place)
 
 
+def test_the_root_key_in_clear_is_overwritten(overwritten: list[bytes], source: Source) -> None:
+    """Sealing and opening hand their copy of it to `discard`."""
+    kek, root = SecretBytes.random(32, source), SecretBytes.random(32, source)
+
+    body = seal_root(kek, root, SlotKind.RAW_KEY, PLACE, source)
+    assert overwritten == [bytes(root.view())]
+    open_root(kek, body, SlotKind.RAW_KEY, PLACE)
+    assert overwritten == [bytes(root.view())] * 2
+
+
 def test_key_encryption_keys_are_separate() -> None:
     """One secret gives another key for another kind, profile or vault."""
     secret = SecretBytes.copy_of(b"s" * 32)

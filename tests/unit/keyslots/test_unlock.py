@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from mimir_vault.crypto.keys import KdfProfile
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.errors import LockedError, TamperedError, WrongKeyError
+from mimir_vault.keyslots import raw_key as raw_key_module
+from mimir_vault.keyslots import unlock as unlock_module
+from mimir_vault.keyslots.change import new_replica
 from mimir_vault.keyslots.header import Header
 from mimir_vault.keyslots.raw_key import RawKeySlot
 from mimir_vault.keyslots.sealed_part import SlotDescription, seal_contents
@@ -18,6 +23,7 @@ from mimir_vault.keyslots.unlock import CATALOG_FILE, UnlockedRoot, create_heade
 Source = Callable[[int], bytes]
 Created = tuple[Header, UnlockedRoot]
 Runs = list[tuple[bytes, bytes, int]]
+Keep = Callable[[ModuleType, str], list[Any]]
 
 
 def test_passphrase_and_recovery_code_open_one_root(argon2_runs: Runs, source: Source, now: int) -> None:
@@ -140,6 +146,54 @@ def test_leaving_the_with_wipes_all_keys(created: Created, raw_key: bytes) -> No
 
     assert root.root_key.wiped
     assert root.catalog_key.wiped
+
+
+def test_secrets_that_were_handed_in_are_wiped(argon2_runs: Runs, kept: Keep, source: Source, now: int) -> None:
+    """Making and opening a header wipe their copies of passphrase, code and raw key, also where nothing opens."""
+    passphrases, codes = kept(unlock_module, "PassphraseSlot"), kept(unlock_module, "RecoveryCodeSlot")
+    raw_keys = kept(unlock_module, "RawKeySlot")
+
+    header, _, words = create_header(passphrase="right", raw_key=b"k" * 32, random=source, now=now)
+    unlock(header, passphrase="right")
+    unlock(header, recovery_code=words)
+    unlock(header, raw_key=b"k" * 32)
+    with pytest.raises(WrongKeyError):
+        unlock(header, passphrase="wrong")
+
+    assert [slot._passphrase.wiped for slot in passphrases] == [True] * 3
+    assert [slot._entropy.wiped for slot in codes] == [True] * 2
+    assert [slot._secret.wiped for slot in raw_keys] == [True] * 2
+
+
+def test_a_header_that_is_refused_leaves_no_keys(created: Created, raw_key: bytes, kept: Keep, source: Source) -> None:
+    """Where the right secret opens a header that was changed, the opened keys are wiped before the error is raised."""
+    header, root = created
+    emptied = replace(root.contents, slots=())
+    sealed = seal_contents(emptied, root.root_key, header.vault_id, header.epoch, source)
+    unlisted = replace(header, sealed=sealed).authenticated(root.root_key)
+    slot, opened = RawKeySlot(raw_key), kept(unlock_module, "read_contents")
+    roots = kept(raw_key_module, "open_root")
+
+    for refused in (unlisted, replace(header, fill=bytes(len(header.fill)))):
+        with pytest.raises(TamperedError):
+            unlock(refused, keyslot=slot)
+
+    assert [root_key.wiped for root_key in roots] == [True, True]
+    assert [contents.catalog_key.wiped for contents in opened] == [True]
+    assert not slot._secret.wiped
+
+
+def test_refresh_wipes_what_it_replaces(created: Created, raw_key: bytes, source: Source) -> None:
+    """The catalog key of the older header goes when the newer one is taken over."""
+    header, _ = created
+    root = unlock(header, raw_key=raw_key)
+    older = root.catalog_key
+
+    root.refresh(new_replica(header, root, random=source))
+
+    assert older.wiped
+    assert not root.catalog_key.wiped
+    assert not root.root_key.wiped
 
 
 def test_free_places_are_random_and_run_out(source: Source) -> None:

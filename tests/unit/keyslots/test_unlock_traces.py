@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +12,10 @@ import pytest
 from mimir_vault.keyslots.change import add_recovery_code
 from mimir_vault.keyslots.header_file import write
 from mimir_vault.keyslots.unlock import create_header
+from process_memory import MASK, occurrences
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/PID/mem, which only Linux has")
 
-MASK = 0xA5
 CHILD = """
 import os, sys
 from pathlib import Path
@@ -40,23 +39,6 @@ raw_key.wipe()
 os.write(1, b"wiped\\n")
 os.read(0, 1)
 """
-
-
-def occurrences(process: int, patterns: list[bytes]) -> list[int]:
-    counts = [0] * len(patterns)
-    with open(f"/proc/{process}/mem", "rb", buffering=0) as memory:
-        for line in Path(f"/proc/{process}/maps").read_text().splitlines():
-            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)
-            if found is None or "[vvar" in line:
-                continue
-            start, end = int(found[1], 16), int(found[2], 16)
-            try:
-                memory.seek(start)
-                content = memory.read(end - start)
-            except (OSError, ValueError, OverflowError):
-                continue
-            counts = [count + content.count(pattern) for count, pattern in zip(counts, patterns, strict=True)]
-    return counts
 
 
 def test_no_key_is_left_after_locking(tmp_path: Path, now: int) -> None:

@@ -95,8 +95,8 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"ref": b"prefs"}, TypeError, "ref must be a tuple of texts"),
     ({"ref": 5}, TypeError, "ref must be a tuple of texts"),
     ({"ref": ()}, ValueError, "ref is empty"),
-    ({"ref": ("a", 5)}, TypeError, "every part of a ref is text, not int"),
-    ({"ref": ("a", None)}, TypeError, "every part of a ref is text, not NoneType"),
+    ({"ref": ("a", 5)}, TypeError, "every part of ref is text, not int"),
+    ({"ref": ("a", None)}, TypeError, "every part of ref is text, not NoneType"),
     ({"ref": ("\udfff",)}, ValueError, "lone surrogate"),
     ({"ref": ("x" * 1_025,)}, ValueError, "at most 64 parts and 1024 characters"),
     ({"ref": ("",) * 65}, ValueError, "at most 64 parts and 1024 characters"),
@@ -111,6 +111,10 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"index": ["a\x00"]}, ValueError, "NUL"),
     ({"index": ["\ud800"]}, ValueError, "lone surrogate"),
     ({"index": ["x" * MIB, "x"]}, ValueError, "the most is 1,048,576"),
+    ({"vector": [1.0], "index": False}, ValueError, "never to be found; leave out vector or index=False"),
+    ({"duplicates": "drop"}, ValueError, "duplicates is one of mark, merge, not 'drop'"),
+    ({"duplicates": None}, ValueError, "duplicates is one of mark, merge, not 'None'"),
+    ({"duplicates": "x" * 999}, ValueError, "duplicates is one of mark, merge"),
     ({"pinned": 1}, TypeError, "pinned must be True or False"),
     ({"pinned": None}, TypeError, "pinned must be True or False"),
     ({"metadata": [1]}, TypeError, "metadata must be a mapping, not list"),
@@ -190,10 +194,10 @@ def test_a_draft_of_keywords_is_that_draft() -> None:
     assert make_draft("x", {"speaker": "Ada", "pinned": True}) == Draft("x", speaker="Ada", pinned=True)
 
 
-@pytest.mark.parametrize("name", ["colour", "text", "_", "vector", "x\n" * 500])
+@pytest.mark.parametrize("name", ["colour", "text", "_", "id", "x\n" * 500])
 def test_an_unknown_keyword_is_refused_with_those_there_are(name: str) -> None:
     """A slip in a keyword is a TypeError that lists the fields."""
-    with pytest.raises(TypeError, match="it has agent, at, data, expires_at, index, kind, links") as caught:
+    with pytest.raises(TypeError, match="it has agent, at, data, duplicates, expires_at, index, kind") as caught:
         make_draft("x", {name: 1})
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
@@ -208,6 +212,22 @@ def test_tags_may_come_from_any_iterable() -> None:
 def test_a_ref_is_a_tuple_of_any_strings() -> None:
     """Empty parts, blanks and NUL are a caller's own business."""
     assert check_ref(["", "a b", "c\x00d", "é"]) == ("", "a b", "c\x00d", "é")
+
+
+def test_a_prefix_of_refs_is_named_in_its_errors() -> None:
+    """The sentence says which argument is wrong."""
+    with pytest.raises(TypeError, match="under must be a tuple of texts"):
+        check_ref("prefs", "under")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="under is empty"):
+        check_ref((), "under")
+    with pytest.raises(ValueError, match="a part of under holds half a character"):
+        check_ref(("\ud800",), "under")
+
+
+def test_a_vector_is_no_part_of_what_makes_drafts_equal() -> None:
+    """It may be an array, which cannot be compared by `==`."""
+    assert Draft("x", vector=np.ones(3)) == Draft("x", vector=np.zeros(3))
+    assert check_draft(Draft("x", vector=np.ones(3), index=["a", "b"])).vector.tolist() == [1, 1, 1]
 
 
 JSON = st.recursive(

@@ -1,0 +1,391 @@
+"""Backing up: what goes into the file, when it goes on from the one that is there, and when that is written anew."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from mimir_vault import backing_up
+from mimir_vault.backing_up import LAST_BACKUP
+from mimir_vault.backup_file import PORTIONS_START, SEGMENTS_MAX, BackupReader
+from mimir_vault.crypto.backup_sealer import BackupSealer
+from mimir_vault.errors import ExistsError, LockedError, NotFoundError, TamperedError, VaultBusyError
+from mimir_vault.memory import Memory
+from mimir_vault.model.codec import State, decode
+from mimir_vault.model.draft import Draft
+from mimir_vault.store import audit, nodes
+from mimir_vault.vault import Vault
+from quick_vaults import QuickVaults
+
+
+def pin(memory: Memory, node_id: str) -> None:
+    """Change the state of a node through the store."""
+    with memory._space.store.write() as writer:
+        stored = nodes.by_id(writer.connection, bytes.fromhex(node_id))
+        assert stored is not None
+        plain = memory._space.store.sealer.open_state(stored.sealed)
+        state = decode(State, plain) if plain else State()  # type: ignore[call-arg]
+        writer.replace_state(stored, msgspec.structs.replace(state, pinned=not state.pinned))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where backups of these tests go."""
+    return tmp_path / "backup"
+
+
+def held(vaults: QuickVaults, place: Path) -> dict[str, list[Any]]:
+    """Return all nodes of a backup, restored to a place of its own."""
+    name = f"restored {os.urandom(4).hex()}"
+    with vaults.restore(place, name) as vault:
+        assert vault.verify(full=True) == []
+        return {info.name: list(vault.space(info.name).nodes()) for info in vault.spaces()}
+
+
+def contents(vault: Vault) -> dict[str, list[Any]]:
+    """Return all nodes of an open vault."""
+    return {info.name: list(vault.space(info.name).nodes()) for info in vault.spaces()}
+
+
+def test_what_was_done_is_said(vault: Vault, place: Path) -> None:
+    """How many nodes, how many of them new, how long the file is, and when."""
+    vault.space().remember_many([Draft(f"turn {number}") for number in range(5)])
+    first = vault.backup(place)
+    assert (first.path, first.nodes, first.added, first.incremental) == (place, 5, 5, False)
+    assert first.bytes == place.stat().st_size == 1 << 20
+    vault.space().remember("one more")
+    second = vault.backup(place)
+    assert (second.nodes, second.added, second.incremental) == (6, 1, True)
+    assert second.at > first.at
+
+
+def test_it_is_noted_in_the_catalog(vault: Vault, place: Path) -> None:
+    """When, as a setting, and in the audit with counts alone."""
+    done = vault.backup(place)
+    assert vault._catalog.setting(LAST_BACKUP) == round(done.at.timestamp() * 1_000_000)
+    with vault._catalog.fresh.read() as connection:
+        last = list(audit.events(connection, vault._catalog.fresh.digester))[-1]
+    assert (last.verb, last.facts) == ("backed up", {"nodes": 0, "added": 0, "incremental": False})
+
+
+def test_nothing_is_left_beside_it(vault: Vault, place: Path) -> None:
+    """One file, which only its owner may read."""
+    before = set(place.parent.iterdir())
+    vault.backup(place)
+    assert set(place.parent.iterdir()) - before == {place}
+    assert place.stat().st_mode & 0o077 == 0
+
+
+def test_going_on_takes_what_is_new(vaults: QuickVaults, vault: Vault, place: Path) -> None:
+    """New nodes, nodes whose state changed, new spaces, other names: and the old portions stay as they were."""
+    memory = vault.space()
+    first = memory.remember_many([Draft(f"turn {number}", session="talk") for number in range(20)])
+    vault.backup(place)
+    with BackupReader(place) as before:
+        old = place.read_bytes()[PORTIONS_START : PORTIONS_START + 65_536]
+    pin(memory, first[3].id)
+    memory.supersede(first[4].id, "said otherwise")
+    memory.remember("a turn more", session="talk")
+    vault.create_space("another").remember("there")
+    vault.rename_space("another", "renamed")
+    done = vault.backup(place)
+    assert (done.incremental, done.added, done.nodes) == (True, 4, 23)
+    with BackupReader(place) as after:
+        assert after.id == before.id
+    assert place.read_bytes()[PORTIONS_START : PORTIONS_START + 65_536] == old
+    assert held(vaults, place) == contents(vault)
+    assert held(vaults, place)["main"][3].pinned
+
+
+def test_again_without_news_adds_nothing(vault: Vault, place: Path) -> None:
+    """Not even a segment."""
+    vault.space().remember("turn")
+    for _ in range(3):
+        vault.backup(place)
+    with BackupReader(place) as reader:
+        reader.unlock(BackupSealer(vault._keys.backup_key(), vault._keys.vault_id, reader.id, os.urandom))
+        assert len(reader.guide.segments) == 1
+
+
+def forget(vault: Vault) -> None:
+    """Forget the first node."""
+    vault.space().forget(next(iter(vault.space().nodes())).id)
+
+
+def erase_space(vault: Vault) -> None:
+    """Erase the second space."""
+    vault.erase_space("second")
+
+
+def rebuild(vault: Vault) -> None:
+    """Make everything derived again."""
+    vault.rebuild()
+
+
+def lose_the_guide(vault: Vault) -> None:
+    """Change a byte of the guide."""
+    change(vault.path.parent / "backup", 66_000)
+
+
+def lose_a_portion(vault: Vault) -> None:
+    """Change a byte of the first portion."""
+    change(vault.path.parent / "backup", PORTIONS_START + 50)
+
+
+def change(path: Path, at: int) -> None:
+    """Change one byte of a file."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("happening", [forget, erase_space, rebuild, lose_the_guide, lose_a_portion])
+def test_it_is_written_anew(vaults: QuickVaults, vault: Vault, place: Path, happening: Any) -> None:
+    """When something that is in it is gone from the vault, or it cannot be gone on from: with another id."""
+    vault.space().remember_many([Draft(f"turn {number}") for number in range(5)])
+    vault.create_space("second").remember("there")
+    vault.backup(place)
+    with BackupReader(place) as reader:
+        first = reader.id
+    happening(vault)
+    done = vault.backup(place)
+    assert (done.incremental, done.added) == (False, done.nodes)
+    with BackupReader(place) as reader:
+        assert reader.id != first
+    assert held(vaults, place) == contents(vault)
+
+
+def test_a_node_that_no_backup_held_may_be_forgotten(vault: Vault, place: Path) -> None:
+    """Put and forgotten between two backups, it is no reason to begin anew."""
+    vault.space().remember("stays")
+    vault.backup(place)
+    vault.space().forget(vault.space().remember("goes").id)
+    assert vault.backup(place).incremental
+
+
+def test_states_that_change_again_and_again(vault: Vault, place: Path, vaults: QuickVaults) -> None:
+    """The file does not grow for ever: with two rows for each node it is written anew."""
+    node = vault.space().remember("turn")
+    vault.space().remember("another")
+    kinds = []
+    for _ in range(9):
+        kinds.append(vault.backup(place).incremental)
+        pin(vault.space(), node.id)
+    assert kinds.count(False) in (2, 3)
+    vault.backup(place)
+    assert held(vaults, place) == contents(vault)
+
+
+def test_many_segments(vault: Vault, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many additions it is written anew."""
+    assert SEGMENTS_MAX == 64
+    monkeypatch.setattr(backing_up, "SEGMENTS_MAX", 3)
+    kinds = []
+    for number in range(6):
+        vault.space().remember(f"turn {number}")
+        kinds.append(vault.backup(place).incremental)
+    assert kinds == [False, True, True, False, True, True]
+
+
+def test_what_is_no_backup_of_this_vault_stays(vault: Vault, vaults: QuickVaults, place: Path, tmp_path: Path) -> None:
+    """A letter, a folder, a backup of another vault, a link to nowhere, a header of ours with another MAC."""
+    (tmp_path / "letter").write_bytes(b"dear Bo")
+    (tmp_path / "folder").mkdir()
+    vaults.create("other").backup(tmp_path / "of another")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    vault.backup(tmp_path / "damaged")
+    change(tmp_path / "damaged", 40_000)
+    for name in ("letter", "folder", "of another", "link", "damaged"):
+        before = (tmp_path / name).read_bytes() if (tmp_path / name).is_file() else b""
+        with pytest.raises(ExistsError, match="no backup of this vault"):
+            vault.backup(tmp_path / name)
+        assert ((tmp_path / name).read_bytes() if (tmp_path / name).is_file() else b"") == before
+
+
+def test_a_backup_of_newer_states_stays(vaults: QuickVaults, place: Path, tmp_path: Path) -> None:
+    """A vault that was rolled back does not overwrite the backup that holds what it lost."""
+    vaults.create().lock()
+    shutil.copytree(vaults.path(), tmp_path / "older")
+    with vaults.open() as vault:
+        vault.space().remember("only in the backup")
+        vault.backup(place)
+    shutil.rmtree(vaults.path())
+    shutil.copytree(tmp_path / "older", vaults.path())
+    with vaults.open(accept_rollback=True) as vault:
+        before = place.read_bytes()
+        with pytest.raises(ExistsError, match="never was in"):
+            vault.backup(place)
+        vault.space().remember("another way")
+        with pytest.raises(ExistsError, match="never was in"):
+            vault.backup(place)
+        assert place.read_bytes() == before
+        vault.backup(tmp_path / "elsewhere")
+
+
+def test_two_replicas_do_not_overwrite_each_other(vaults: QuickVaults, place: Path, tmp_path: Path) -> None:
+    """A copy that went its own way gives another place."""
+    vaults.create().lock()
+    shutil.copytree(vaults.path(), vaults.path("copy"))
+    with vaults.open() as vault, vaults.adopt("copy") as copy:
+        vault.space().remember("here")
+        copy.space().remember("there")
+        vault.backup(place)
+        with pytest.raises(ExistsError, match="never was in"):
+            copy.backup(place)
+
+
+def test_a_restored_vault_goes_on_with_its_backup(vaults: QuickVaults, vault: Vault, place: Path) -> None:
+    """It is the same line, though it is another replica."""
+    vault.space().remember("turn")
+    vault.backup(place)
+    vault.lock()
+    with vaults.restore(place) as restored:
+        restored.space().remember("after")
+        assert restored.backup(place).nodes == 2
+        restored.space().remember("later")
+        assert restored.backup(place).incremental
+
+
+def test_a_damaged_vault_does_not_replace_a_good_backup(vault: Vault, place: Path) -> None:
+    """A node that vanished from the database shows in its digest."""
+    vault.space().remember_many([Draft(f"turn {number}") for number in range(5)])
+    vault.backup(place)
+    before = place.read_bytes()
+    with vault.space()._space.store.fresh.database.write() as connection:
+        connection.execute("DELETE FROM node WHERE seq = 2")
+    with pytest.raises(TamperedError, match="space main is not what was last written to it"):
+        vault.backup(place)
+    assert place.read_bytes() == before
+
+
+def test_impossible_places(vault: Vault, tmp_path: Path) -> None:
+    """Inside the vault, where it would be lost with it, and in a folder that is not there."""
+    with pytest.raises(ValueError, match="outside its vault"):
+        vault.backup(vault.path / "backup")
+    with pytest.raises(ValueError, match="outside its vault"):
+        vault.backup(vault.path / "spaces" / ".." / "backup")
+    with pytest.raises(NotFoundError, match="make it first"):
+        vault.backup(tmp_path / "nowhere" / "backup")
+
+
+def test_a_locked_vault(vault: Vault, place: Path) -> None:
+    """Has nothing to back up."""
+    vault.lock()
+    with pytest.raises(LockedError):
+        vault.backup(place)
+    assert not place.exists()
+
+
+def test_read_only(vaults: QuickVaults, vault: Vault, place: Path) -> None:
+    """A vault that was opened read-only can be backed up; nothing is noted in it."""
+    vault.space().remember("turn")
+    vault.lock()
+    files = {path: path.read_bytes() for path in vaults.path().rglob("*") if path.is_file()}
+    with vaults.open(read_only=True) as reader:
+        assert reader.backup(place).nodes == 1
+    assert {path: path.read_bytes() for path in vaults.path().rglob("*") if path.is_file()} == files
+    assert held(vaults, place) == {"main": list(vaults.open().space().nodes())}
+
+
+def test_progress_counts_nodes(vault: Vault, place: Path) -> None:
+    """Up to the number of those that are read, never beyond."""
+    vault.space().remember_many([Draft(f"turn {number} " + "x" * 5_000) for number in range(60)])
+    told: list[tuple[int, int]] = []
+    vault.backup(place, lambda done, total: told.append((done, total)))
+    assert told[-1] == (60, 60)
+    assert len(told) > 2
+    assert told == sorted(told)
+    vault.space().remember("one more")
+    told.clear()
+    vault.backup(place, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 1)]
+
+
+def test_an_error_in_between_leaves_the_old_one(vault: Vault, place: Path) -> None:
+    """Here the caller's own, out of `progress`."""
+    vault.space().remember("turn")
+    vault.backup(place)
+    before = place.read_bytes()
+    vault.space().remember("another")
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        vault.backup(place, stop)
+    assert place.read_bytes() == before
+    assert not list(place.parent.glob(".*.new"))
+    assert vault.backup(place).added == 1
+
+
+def test_two_backups_to_one_place_at_once(vault: Vault, place: Path) -> None:
+    """One is made, the other told to wait; nothing is mixed."""
+    vault.space().remember_many([Draft(f"turn {number}") for number in range(50)])
+    inside, go_on, refused = threading.Event(), threading.Event(), []
+
+    def wait(done: int, total: int) -> None:
+        inside.set()
+        go_on.wait(20)
+
+    thread = threading.Thread(target=vault.backup, args=(place, wait))
+    thread.start()
+    assert inside.wait(20)
+    try:
+        vault.backup(place)
+    except VaultBusyError as error:
+        refused.append(error)
+    go_on.set()
+    thread.join()
+    assert len(refused) == 1
+    assert vault.backup(place).incremental
+
+
+def test_spaces_that_are_renamed_and_erased_meanwhile(
+    vaults: QuickVaults, vault: Vault, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The backup begins again, and holds one state of the catalog."""
+    for number in range(3):
+        vault.create_space(f"space {number}").remember(f"in {number}")
+    take, happened = backing_up._Run._take_space, []
+
+    def disturbed(self: Any, *given: Any) -> None:
+        take(self, *given)
+        if not happened:
+            happened.append(vault.rename_space("space 1", "renamed"))
+            vault.erase_space("space 2")
+
+    monkeypatch.setattr(backing_up._Run, "_take_space", disturbed)
+    vault.backup(place)
+    assert sorted(held(vaults, place)) == ["main", "renamed", "space 0"]
+
+
+def test_writers_go_on_meanwhile(vaults: QuickVaults, vault: Vault, place: Path) -> None:
+    """Threads remember and pin all the time; each backup is of one moment, whole and in order."""
+    memory, stop = vault.space(), threading.Event()
+    first = memory.remember("turn -1", session="talk")
+
+    def work() -> None:
+        number = 0
+        while not stop.is_set():
+            memory.remember_many([Draft(f"turn {number + one}", session="talk") for one in range(3)])
+            pin(memory, first.id)
+            number += 3
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        made = [vault.backup(place).nodes for _ in range(6)]
+    finally:
+        stop.set()
+        worker.join()
+    assert made == sorted(made)
+    texts = [node.text for node in held(vaults, place)["main"]]
+    assert texts == [f"turn {number}" for number in range(-1, len(texts) - 1)]
+    assert len(texts) == made[-1]
+    assert len(texts) % 3 == 1
