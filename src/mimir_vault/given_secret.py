@@ -30,7 +30,7 @@ class Opening(TypedDict, total=False):
     state_folder: str | os.PathLike[str] | None
 
 
-def unlock_given(path: Path, header: Header, opening: Opening) -> UnlockedRoot:
+def unlock_given(path: Path, opening: Opening, header: Header) -> UnlockedRoot:
     """Return the root that the given secret opens; errors as in `Vault.open`."""
     passphrase, recovery_code = opening.get("passphrase"), opening.get("recovery_code")
     raw_key, keyslot = opening.get("raw_key"), opening.get("keyslot")

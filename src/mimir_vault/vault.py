@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
@@ -202,13 +203,7 @@ class Vault:
         backup was changed or cut.
         """
         folder, around = Path(path).absolute(), surroundings_given(opening)
-        root = restore(
-            Path(backup).absolute(),
-            folder,
-            lambda header: unlock_given(Path(backup), header, opening),
-            around,
-            progress,
-        )
+        root = restore(Path(backup).absolute(), folder, partial(unlock_given, Path(backup), opening), around, progress)
         return cls.open_unlocked(folder, lambda _: root, around)
 
     @classmethod
@@ -218,7 +213,7 @@ class Vault:
         Afterwards it opens without RollbackError; that it was adopted is noted in the audit.
         """
         folder, around = Path(path).absolute(), surroundings_given(opening)
-        root = unlock_given(folder, header_file.read(folder).header, opening)
+        root = unlock_given(folder, opening, header_file.read(folder).header)
         adopt(folder, root, around)
         return cls.open_unlocked(folder, lambda _: root, around)
 
