@@ -8,11 +8,16 @@ DEV_READY := $(VENV)/.ready-dev
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COVERED := crypto keyslots store
 COVERAGE_MIN := 95
-# How many kills the long crash runs make, and the folder of judged data that the benchmarks read.
+# How many kills the long crash runs make; the folder of data that benchmarks read, the sizes they measure (such as
+# NODES=10000,100000), and where their results go (OUT=docs publishes them).
 CRASH_ROUNDS ?= 300
 DATA ?=
+NODES ?=
+OUT ?= build/bench
+# The files whose mutants are tried, as in crypto/wrap.py; all of crypto and the key slots where none is named.
+FILES ?=
 
-.PHONY: help demo test check format bench crash model lock clean
+.PHONY: help demo test check format bench quality crash mutants model lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,17 +45,19 @@ format: $(DEV_READY) ## Format the code and mend what the linter can.
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(RUN_READY) ## Measure: make bench DATA=folder of judged data and dialogues.
-	@if [ -z "$(DATA)" ]; then \
-	  echo "Nothing is measured without data: make bench DATA=FOLDER (the scripts in benchmarks/ say what it holds)."; \
-	else \
-	  $(BIN)/python benchmarks/embedding.py "$(DATA)" && \
-	  $(BIN)/python benchmarks/retrieval.py "$(DATA)" && \
-	  $(BIN)/python benchmarks/speed.py "$(DATA)/dialogue"; \
-	fi
+bench: $(RUN_READY) ## Compare with rivals and peers: make bench DATA=folder of dialogues; made-up ones without.
+	@$(BIN)/python benchmarks/peers.py
+	@$(BIN)/python benchmarks/compare.py $(if $(DATA),--data "$(DATA)") $(if $(NODES),--nodes "$(NODES)") --out "$(OUT)"
+
+quality: $(RUN_READY) ## Judge embedder and ranking: make quality DATA=folder of judged data.
+	@$(BIN)/python benchmarks/embedding.py $(if $(DATA),"$(DATA)")
+	@$(BIN)/python benchmarks/retrieval.py $(if $(DATA),"$(DATA)")
 
 crash: $(DEV_READY) ## The crash tests with many more kills (CRASH_ROUNDS=300).
 	@MIMIR_CRASH_ROUNDS=$(CRASH_ROUNDS) $(BIN)/python -m pytest tests/crash
+
+mutants: $(DEV_READY) ## Plant some 500 faults in crypto and key slots, one by one: a test must notice each (a long run).
+	@$(BIN)/python tools/mutants.py $(FILES)
 
 model: build/model/.ready ## Build the model file again from the published weights; the same bytes.
 	@build/model/bin/python tools/build_model.py

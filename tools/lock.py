@@ -3,7 +3,8 @@
 
     make lock        # needs a network; nothing else in this repository does after installing
 
-`run.txt` is what Mimir needs, `dev.txt` what its developers need besides, `model.txt` what rebuilding the model needs.
+`run.txt` is what Mimir needs, `dev.txt` what its developers need besides, `model.txt` what rebuilding the model needs,
+`bench-NAME.txt` what the peer of that name needs, which the benchmarks compare with (for this platform's Python).
 None of them names an address: where packages come from is the business of whoever installs them. Wheels that happen
 to lie on this machine are not looked at, so that no hash is one that others cannot get.
 """
@@ -23,6 +24,11 @@ INTEL_MAC = 'sys_platform == "darwin" and platform_machine == "x86_64"'
 NOT_INTEL_MAC = 'sys_platform != "darwin" or platform_machine != "x86_64"'
 INTEL_MAC_PINS = ("cryptography==48.0.1", "onnxruntime==1.23.2")
 """The last versions with wheels for Intel Macs; everywhere else the newest are taken."""
+PEERS = {
+    "chroma": ["chromadb"], "lancedb": ["lancedb"], "sqlite-vec": ["sqlite-vec", "apsw", "numpy"],
+    "compartment": ["compartment"],
+}  # fmt: skip
+"""The peers of the comparison in `benchmarks/`, each with an environment of its own."""
 LOCAL_SOURCES = ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "PIP_CONSTRAINT", "PIP_REQUIREMENT")
 HEAD = "# Written by `make lock`, never by hand. Install with `pip install --require-hashes --only-binary :all:`.\n"
 
@@ -110,6 +116,8 @@ def main() -> None:
     write("run.txt", for_every_platform(run))
     write("dev.txt", for_every_platform([*run, *development], compile_pins(run)))
     write("model.txt", hash_pins(model))
+    for name, needed in PEERS.items():
+        write(f"bench-{name}.txt", compile_pins(needed))
 
 
 if __name__ == "__main__":
