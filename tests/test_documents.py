@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import mimir_vault as mimir
+from mimir_vault.testing import HashEmbedder, temporary_vault
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -81,6 +83,31 @@ def test_the_guide_to_testing_is_a_file_of_tests(tmp_path: Path) -> None:
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert f"{len(re.findall('(?m)^def test_', text))} passed" in run.stdout
+
+
+def test_the_way_to_unlock_of_the_guide_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its class and its entry point, installed as they stand there, open a vault; without the stick they say why."""
+    text = (ROOT / "docs" / "guides" / "unlocking.md").read_text(encoding="utf-8")
+    ((code,), (table,)) = (re.findall(rf"```{kind}\n(.*?)```", text, re.DOTALL) for kind in ("python", "toml"))
+    ((group, entries),) = tomllib.loads(table)["project"]["entry-points"].items()
+    (about := tmp_path / "stick-1.0.dist-info").mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: stick\nVersion: 1.0\n")
+    lines = [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+    (about / "entry_points.txt").write_text("\n".join(lines))
+    (tmp_path / "key_on_a_stick.py").write_text(code.replace("/media/stick", str(tmp_path / "stick")))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("mimir_vault.unlocking.terminal_prompt", lambda: None)
+    around: dict[str, Any] = {"state_folder": tmp_path / "state", "embedder": HashEmbedder()}
+    with temporary_vault(tmp_path) as vault:
+        path, vault_id = vault.path, vault.id
+        vault.keyslots.add_raw_key(bytes(range(1, 33)), label="stick")
+
+    with pytest.raises(mimir.LockedError, match="the vault is locked: stick: the stick is not plugged in; MIMIR_"):
+        mimir.Vault.open(path, **around)
+    (tmp_path / "stick").mkdir()
+    (tmp_path / "stick" / f"{vault_id}.key").write_bytes(bytes(range(1, 33)))
+    with mimir.Vault.open(path, **around) as vault:
+        assert [slot.label for slot in vault.keyslots.list() if slot.current] == ["stick"]
 
 
 def test_every_decision_is_listed() -> None:

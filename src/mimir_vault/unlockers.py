@@ -67,6 +67,7 @@ class UnlockChain:
         """Look the entry points up; `prompt` is called only when it is its turn."""
         self._reasons: list[str] = []
         self._failures: set[str] = set()
+        self._silent: list[str] = []
         self._environment, self._prompt = environment, prompt
         self._explained: set[str] = set()
         self._some_key_was_wrong = False
@@ -98,11 +99,11 @@ class UnlockChain:
         for name, unlocker in self._unlockers:
             root = self._by_key_slot(name, unlocker, path, header)
             if root is not None:
-                return root
+                return self._served(root)
         for name, absent, find in self._passphrases():
             root = self._by_passphrase(name, absent, find, header)
             if root is not None:
-                return root
+                return self._served(root)
         if self._some_key_was_wrong:
             raise WrongKeyError(_sentence(reason for reason in self._reasons if reason in self._failures))
         raise LockedError(_sentence(self._reasons))
@@ -114,7 +115,7 @@ class UnlockChain:
                 self._note(f"{name} has nothing for this vault", failed=False)
             return None
         if not callable(getattr(slot, "unwrap", None)) or not callable(getattr(slot, "wipe", None)):
-            self._note(f"{name} gave {type(slot).__name__}, which is no key slot")
+            self._note(f"{name} gave {type(slot).__name__}, which is no key slot", broken=True)
             return None
         try:
             return self._asked(name, partial(unlock, header, keyslot=slot), is_answer=True)
@@ -163,7 +164,7 @@ class UnlockChain:
             self._note(f"{name}: {error}")
         except Exception as error:  # Whatever another package does wrong must not stop the others.
             # Its text is left out: nobody knows what secrets it repeats.
-            self._note(f"{name} failed with {type(error).__name__}")
+            self._note(f"{name} failed with {type(error).__name__}", broken=True)
         self._explained.add(name)
         return None
 
@@ -171,14 +172,23 @@ class UnlockChain:
         self._some_key_was_wrong = True
         self._note(f"{what} does not open this vault")
 
-    def _note(self, why: str, *, failed: bool = True) -> None:
-        """List why a way did not serve, once; what failed goes to the log too, for when a later way serves."""
+    def _note(self, why: str, *, failed: bool = True, broken: bool = False) -> None:
+        """List why a way did not serve, once; what is broken is logged at once."""
         why = why.rstrip(".")
         if why not in self._reasons:
             self._reasons.append(why)
+        if broken:
+            log.warning("while unlocking: %s", why)
+        elif failed:
+            self._silent.append(why)
         if failed:
             self._failures.add(why)
+
+    def _served(self, root: UnlockedRoot) -> UnlockedRoot:
+        """Return what a way gave; with no error to list them in, those that failed before it go to the log."""
+        for why in self._silent:
             log.warning("while unlocking: %s", why)
+        return root
 
     def _load(self) -> Iterator[tuple[str, Unlocker]]:
         """Yield (name, unlocker) for every entry point that holds what it should."""
@@ -189,7 +199,7 @@ class UnlockChain:
                 yield entry.name, _made(entry)
             except (Exception, SystemExit) as error:  # As above; importing knows no secrets, so the text may be told.
                 why = str(error) or type(error).__name__
-                self._note(f"{entry.name} ({entry.value}) cannot be loaded: {why}")
+                self._note(f"{entry.name} ({entry.value}) cannot be loaded: {why}", broken=True)
 
 
 def _sentence(reasons: Iterable[str]) -> str:

@@ -154,3 +154,20 @@ def test_colours_are_for_terminals_that_want_them(environment: dict[str, str], c
         assert typist.end() == 0
         assert ("\x1b[36m" in typist.shown) is coloured
         assert TURNS[0][4] in typist.shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "says"),
+    [("\x04", 3, "the input ended before a passphrase was typed"), ("\n", 3, "no passphrase was typed"),
+     ("\x03", 130, "interrupted")],
+    ids=["end of input", "nothing", "Ctrl-C"],
+)  # fmt: skip
+def test_no_passphrase_at_the_prompt(
+    asking: dict[str, str], copied_vault: Path, typed: str, code: int, says: str
+) -> None:
+    """Who ends the input or types nothing is told what was tried; Ctrl-C is an interrupt."""
+    typist = Typist("list", env=asking)
+    typist.expect("Passphrase: ")
+    typist.press(typed)
+    typist.expect(says)
+    assert typist.end() == code

@@ -44,6 +44,10 @@ class Typist:
         """Type a line."""
         os.write(self._ours, line.encode() + b"\n")
 
+    def press(self, keys: str) -> None:
+        """Press keys, and not Enter after them."""
+        os.write(self._ours, keys.encode())
+
     def end(self) -> int:
         """Read all that is still shown and return the exit code."""
         deadline = time.monotonic() + SECONDS_MAX

@@ -173,9 +173,10 @@ def test_a_wrong_key_gives_way_to_the_next(vault_path: Path, install: Any, caplo
     install(wrong, old="Old")
     with pytest.raises(WrongKeyError, match=r"^the vault is locked: the key of old does not open this vault$"):
         unlocked(vault_path)
-    assert "the key of old does not open this vault" in caplog.text
+    assert caplog.text == ""
     install("class New(Way):\n    def slot(self):\n        return RawKeySlot(RAW_KEY)", young="New")
     assert unlocked(vault_path) is not None
+    assert "the key of old does not open this vault" in caplog.text
 
 
 REASONS = {
