@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
+from mimir_vault.crypto.key_cells import KeyCell, KeyCells
 from mimir_vault.crypto.keys import Label
 from mimir_vault.crypto.primitives import (
     AES_GCM_NONCE_LENGTH,
@@ -30,6 +31,10 @@ OVERHEAD: Final = ENVELOPE_SALT_LENGTH + COMMIT_LENGTH + TAG_LENGTH  # 72 bytes
 MAX_PLAINTEXT: Final = 2**30  # bytes; both AEADs allow more, but no memory needs it
 
 _HEAD: Final = ENVELOPE_SALT_LENGTH + COMMIT_LENGTH
+_ENVELOPE_LABEL: Final = Label.ENVELOPE.value
+_NODE_ID_LABEL: Final = Label.NODE_ID.value
+_CELLS: Final = KeyCells(KEY_LENGTH + AES_GCM_NONCE_LENGTH + COMMIT_LENGTH)
+_EXTENDED_CELLS: Final = KeyCells(KEY_LENGTH + XCHACHA_NONCE_LENGTH + COMMIT_LENGTH)
 
 
 class Suite(IntEnum):
@@ -65,12 +70,14 @@ class Context:
     different contexts never have the same bytes.
     """
 
-    __slots__ = ("encoded", "suite")
+    __slots__ = ("cells", "encoded", "extended_nonce", "suite")
 
     def __init__(self, role: Role, scope: bytes, detail: bytes = b"") -> None:
         if len(scope) != SCOPE_LENGTH:
             raise ValueError(f"A space id or vault id has {SCOPE_LENGTH} bytes, not {len(scope)}.")
         self.suite = role.suite
+        self.extended_nonce = self.suite is Suite.XCHACHA20_POLY1305
+        self.cells = _EXTENDED_CELLS if self.extended_nonce else _CELLS
         self.encoded = bytes((FORMAT_VERSION, self.suite)) + scope + bytes((role,)) + detail
 
 
@@ -83,12 +90,12 @@ def seal(key: SecretBytes, context: Context, plaintext: bytes, random: Random) -
     if len(plaintext) > MAX_PLAINTEXT:
         raise ValueError(f"An envelope holds at most {MAX_PLAINTEXT} bytes, not {len(plaintext)}.")
     salt = draw(random, ENVELOPE_SALT_LENGTH)
-    with _derive(key, salt, context) as derived:
-        cipher_key, nonce, commit = _cut(derived, context.suite)
-        if context.suite is Suite.XCHACHA20_POLY1305:
-            ciphertext = xchacha20_poly1305_seal(cipher_key, nonce, plaintext, context.encoded)
+    with context.cells.borrow() as derived:
+        nonce, commit = _derive_into(derived, key, salt, context)
+        if context.extended_nonce:
+            ciphertext = xchacha20_poly1305_seal(derived.key, nonce, plaintext, context.encoded)
         else:
-            ciphertext = AesGcm(cipher_key).seal(nonce, plaintext, context.encoded)
+            ciphertext = AesGcm(derived.key).seal(nonce, plaintext, context.encoded)
     envelope = salt + commit + ciphertext
     opened = open_envelope(key, context, envelope)
     same = opened == plaintext
@@ -106,13 +113,13 @@ def open_envelope(key: SecretBytes, context: Context, envelope: bytes) -> bytes:
     """
     if len(envelope) < OVERHEAD:
         raise TamperedError("An envelope is shorter than any that Mimir writes; restore a backup.")
-    with _derive(key, envelope[:ENVELOPE_SALT_LENGTH], context) as derived:
-        cipher_key, nonce, commit = _cut(derived, context.suite)
+    with context.cells.borrow() as derived:
+        nonce, commit = _derive_into(derived, key, envelope[:ENVELOPE_SALT_LENGTH], context)
         if not equal(commit, envelope[ENVELOPE_SALT_LENGTH:_HEAD]):
             raise TamperedError("An envelope was sealed under another key or for another place; restore a backup.")
-        if context.suite is Suite.XCHACHA20_POLY1305:
-            return xchacha20_poly1305_open(cipher_key, nonce, envelope[_HEAD:], context.encoded)
-        return AesGcm(cipher_key).open(nonce, envelope[_HEAD:], context.encoded)
+        if context.extended_nonce:
+            return xchacha20_poly1305_open(derived.key, nonce, envelope[_HEAD:], context.encoded)
+        return AesGcm(derived.key).open(nonce, envelope[_HEAD:], context.encoded)
 
 
 def node_id(payload_envelope: bytes, metadata_envelope: bytes) -> bytes:
@@ -121,25 +128,16 @@ def node_id(payload_envelope: bytes, metadata_envelope: bytes) -> bytes:
     Over the whole committing envelopes, so an id names exactly one memory.
     """
     return sha256(
-        Label.NODE_ID.value,
-        len(payload_envelope).to_bytes(8, "big"),
+        _NODE_ID_LABEL + len(payload_envelope).to_bytes(8, "big"),
         payload_envelope,
-        len(metadata_envelope).to_bytes(8, "big"),
-        metadata_envelope,
+        len(metadata_envelope).to_bytes(8, "big") + metadata_envelope,
     )
 
 
-def _derive(key: SecretBytes, salt: bytes, context: Context) -> SecretBytes:
-    """Return cipher key (32) | nonce (12 or 24) | commit (32) = HKDF-Expand(key, label | salt | context)."""
-    nonce_length = XCHACHA_NONCE_LENGTH if context.suite is Suite.XCHACHA20_POLY1305 else AES_GCM_NONCE_LENGTH
-    derived = SecretBytes(KEY_LENGTH + nonce_length + COMMIT_LENGTH)
-    hkdf_expand_into(key.view(), Label.ENVELOPE.value + salt + context.encoded, derived.view())
-    return derived
-
-
-def _cut(derived: SecretBytes, suite: Suite) -> tuple[memoryview, bytes, bytes]:
-    """Return cipher key (a view that must not outlive `derived`), nonce and commit."""
-    view = derived.view()
-    nonce_length = XCHACHA_NONCE_LENGTH if suite is Suite.XCHACHA20_POLY1305 else AES_GCM_NONCE_LENGTH
-    end = KEY_LENGTH + nonce_length
-    return view[:KEY_LENGTH], bytes(view[KEY_LENGTH:end]), bytes(view[end:])
+def _derive_into(derived: KeyCell, key: SecretBytes, salt: bytes, context: Context) -> tuple[bytes, bytes]:
+    """Fill the cell with cipher key (32) | nonce (12 or 24) | commit (32) = HKDF-Expand(key, label | salt | context);
+    return nonce and commit, which are no secrets.
+    """
+    hkdf_expand_into(key.view(), _ENVELOPE_LABEL + salt + context.encoded, derived.whole)
+    public = derived.rest.tobytes()
+    return public[:-COMMIT_LENGTH], public[-COMMIT_LENGTH:]

@@ -16,7 +16,7 @@ class LockedPages:
     a machine without them must still be able to open its vault, and what remains is wiping after use.
     """
 
-    __slots__ = ("__weakref__", "forked", "locked", "memory")
+    __slots__ = ("__weakref__", "forked", "locked", "memory", "view")
 
     def __init__(self, length: int) -> None:
         size = -(-length // mmap.PAGESIZE) * mmap.PAGESIZE
@@ -24,6 +24,7 @@ class LockedPages:
             self.memory = mmap.mmap(-1, size)
         else:
             self.memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self.view = memoryview(self.memory)
         self.forked = False
         self.locked = _lock(self.memory)
         _advise(self.memory)

@@ -53,6 +53,13 @@ class AesGcm:
         except InvalidTag:
             raise TamperedError(_BROKEN) from None
 
+    def open_into(self, nonce: bytes, ciphertext: Octets, associated: bytes, out: memoryview) -> None:
+        """Open as `open` does, into `out` (16 bytes shorter than `ciphertext`), so that no other copy is made."""
+        try:
+            self._cipher.decrypt_into(nonce, ciphertext, associated, out)
+        except InvalidTag:
+            raise TamperedError(_BROKEN) from None
+
 
 def xchacha20_poly1305_seal(key: Octets, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
     """Return ciphertext and 16-byte tag of XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03), nonce 24 bytes."""
@@ -115,8 +122,9 @@ def blake2b_256(key: Octets, message: Octets) -> bytes:
 
 def sha256(*parts: Octets) -> bytes:
     """Return the 32-byte SHA-256 (FIPS 180-4) of the parts, joined."""
-    state = hashlib.sha256()
-    for part in parts:
+    first, *others = parts
+    state = hashlib.sha256(first)
+    for part in others:
         state.update(part)
     return state.digest()
 

@@ -30,12 +30,13 @@ class SecretBytes:
     __slots__ = ("__weakref__", "_held", "_length", "_offset", "_pages")
 
     def __init__(self, length: int) -> None:
+        # A list of at most one, because `list.pop` lets exactly one of several threads do the wiping.
+        self._held: list[memoryview] = []
         if length < 1:
             raise ValueError(f"A secret needs at least one byte, not {length}.")
         self._length = length
-        self._pages, self._offset = _take(length)
-        # A list of one, because `list.pop` lets exactly one of several threads do the wiping.
-        self._held = [memoryview(self._pages.memory)[self._offset : self._offset + length]]
+        self._pages, self._offset = pages, offset = _take(length)
+        self._held.append(pages.view[offset : offset + length])
 
     @classmethod
     def copy_of(cls, content: Octets) -> Self:
@@ -67,10 +68,12 @@ class SecretBytes:
 
     def wipe(self) -> None:
         """Overwrite the bytes with zeros; again and again is harmless."""
+        if not self._held:
+            return
         try:
             view = self._held.pop()
-        except (AttributeError, IndexError):
-            return
+        except IndexError:
+            return  # Another thread was faster.
         wipe(view)
         try:
             view.release()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from mimir_vault.crypto.primitives import AesGcm
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.crypto.wrap import WRAP_LENGTH, NodeKeyWrap, encode_epoch
 from mimir_vault.errors import TamperedError
@@ -76,3 +77,17 @@ def test_the_first_and_the_last_epoch_are_of_the_format() -> None:
     """1 and 2**32 - 1 are encoded, big-endian."""
     assert encode_epoch(1) == b"\0\0\0\1"
     assert encode_epoch(2**32 - 1) == b"\xff" * 4
+
+
+def test_a_fault_while_wrapping_is_noticed(
+    wrap_key: SecretBytes, node_key: SecretBytes, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrap that does not open to the node key, or not at all, is never returned: nobody could read that node."""
+    wrap, genuine = NodeKeyWrap(wrap_key, 1), AesGcm.seal
+    monkeypatch.setattr(AesGcm, "seal", lambda self, nonce, _, aad: genuine(self, nonce, bytes(32), aad))
+    with pytest.raises(TamperedError, match="did not open to the same bytes"):
+        wrap.wrap(node_key, NODE_ID, source)
+
+    monkeypatch.setattr(AesGcm, "seal", lambda self, nonce, plain, _: genuine(self, nonce, plain, b"other"))
+    with pytest.raises(TamperedError):
+        wrap.wrap(node_key, NODE_ID, source)
