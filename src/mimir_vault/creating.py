@@ -15,11 +15,32 @@ from mimir_vault.keyslots.unlock import UnlockedRoot
 from mimir_vault.spaces import SPACES_FOLDER, Spaces, sync_folder
 from mimir_vault.store.catalog import HEADER_EPOCH, SPACE_FLOOR, Catalog
 from mimir_vault.store.cipher import AegisPages
+from mimir_vault.store.padding import SPACE_FLOOR as SPACE_FLOOR_BYTES
 from mimir_vault.store.pins import PinOf
 from mimir_vault.surroundings import Surroundings
 
 FIRST_SPACE = "main"
 """Every vault begins with this space."""
+
+
+SIZE_FLOOR_MIN = 1 << 20
+"""Smallest size class a vault's spaces may begin with: for one space per user."""
+
+
+def checked_place(path: str | os.PathLike[str]) -> Path:
+    """Return where a vault may be made (ExistsError when something is there)."""
+    folder = Path(path).absolute()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ExistsError(f"there is something at {folder} already; choose another place, or open it")
+    return folder
+
+
+def checked_size_floor(size_floor: int | None) -> int:
+    """Return the size floor of a vault's spaces in bytes (ValueError for an impossible one)."""
+    floor = SPACE_FLOOR_BYTES if size_floor is None else size_floor
+    if not isinstance(floor, int) or floor < SIZE_FLOOR_MIN or floor & (floor - 1):
+        raise ValueError(f"size_floor is a power of two of at least {SIZE_FLOOR_MIN} bytes, not {size_floor!r}")
+    return floor
 
 
 def build(folder: Path, header: Header, root: UnlockedRoot, around: Surroundings, size_floor: int) -> None:

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mimir_vault.checking import rebuild
 from mimir_vault.crypto.sealer import SpaceSealer
@@ -24,6 +25,9 @@ from mimir_vault.store.cipher import AegisPages
 from mimir_vault.store.pins import PinOf, Pins
 from mimir_vault.store.space import SpaceStore
 from mimir_vault.surroundings import Surroundings
+
+if TYPE_CHECKING:
+    from mimir_vault.embed.embedder import Embedder
 
 SPACES_FOLDER = "spaces"
 _OWN_FILE = re.compile(r"[0-9a-f]{32}\.db(\.new)?(-wal|-shm|-journal)?")
@@ -68,8 +72,23 @@ class Spaces:
         """Return the spaces, oldest first."""
         return [SpaceInfo(row.name, row.id.hex(), from_micros(row.created)) for row in self._catalog.spaces()]
 
-    def open(self, name: str) -> OpenSpace:
+    def open(self, name: str, embedder: Embedder | None = None) -> OpenSpace:
         """Return an open space, the same one for all who ask (NotFoundError when there is none)."""
+        with self._lock:
+            space = self._opened(name)
+            if embedder is not None and not space.embedder.is_of(embedder):
+                space.embedder = SharedEmbedder(embedder)
+                space.embedder.get()  # What is no embedder is refused now.
+            return space
+
+    def give_embedder(self, name: str, embedder: Embedder | None) -> None:
+        """Give a new space an embedder of its own: noted at once, so that no other takes its place."""
+        if embedder is not None:
+            space = self.open(name, embedder)
+            with space.store.write() as writer:
+                space.new_model(writer.connection, space.embedder)
+
+    def _opened(self, name: str) -> OpenSpace:
         with self._lock:
             row = self._catalog.space(name)
             if row.id not in self._open:
@@ -199,6 +218,7 @@ class Spaces:
         except BaseException:
             sealer.wipe()
             raise
+        self._around.bound(store.fresh.database)
         return OpenSpace(row.name, store, self._around.clock, self._around.random, self._embedder)
 
 

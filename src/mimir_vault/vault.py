@@ -16,12 +16,11 @@ from mimir_vault.adopting import adopt
 from mimir_vault.backing_up import BackupDone, Source, back_up
 from mimir_vault.checking import Finding, Progress, check_database
 from mimir_vault.compacting import Compacted, compact
-from mimir_vault.creating import FIRST_SPACE, build
+from mimir_vault.creating import FIRST_SPACE, build, checked_place, checked_size_floor
 from mimir_vault.crypto.keys import KdfProfile
 from mimir_vault.crypto.vault_keys import VaultKeys
 from mimir_vault.crypto.wiping import discard_text
 from mimir_vault.errors import (
-    ExistsError,
     LockedError,
     MimirError,
     RollbackError,
@@ -40,7 +39,6 @@ from mimir_vault.state_file import open_pins
 from mimir_vault.status import VaultStatus, bytes_below, space_status
 from mimir_vault.store.catalog import HEADER_EPOCH, Catalog
 from mimir_vault.store.cipher import AegisPages
-from mimir_vault.store.padding import SPACE_FLOOR as SPACE_FLOOR_BYTES
 from mimir_vault.store.pins import PinOf, Pins
 from mimir_vault.surroundings import Random, Surroundings
 from mimir_vault.unlockers import UnlockChain
@@ -49,8 +47,6 @@ if TYPE_CHECKING:
     from mimir_vault.embed.embedder import Embedder
 
 log = logging.getLogger("mimir_vault")
-SIZE_FLOOR_MIN = 1 << 20
-"""Smallest size class a vault's spaces may begin with: for one space per user."""
 
 
 class Vault:
@@ -96,6 +92,7 @@ class Vault:
         clock: Clock | None = None,
         random: Random = os.urandom,
         state_folder: str | os.PathLike[str] | None = None,
+        memory_budget: int | str | None = None,
     ) -> Vault:
         """Create a vault with one space, `main`, and return it open.
 
@@ -106,17 +103,14 @@ class Vault:
             recovery: also make a recovery code; its 24 words are in `vault.recovery_code` this once.
             size_floor: smallest file size of a space in bytes (default 16 MiB): what a glance at the files tells.
             embedder: what turns text into vectors; the bundled model when None.
+            memory_budget: as for `open`.
 
         Raises:
             ExistsError: something is at `path` already. ValueError: no way to unlock, or an unknown profile.
         """
-        folder = Path(path).absolute()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise ExistsError(f"there is something at {folder} already; choose another place, or open it")
-        floor = SPACE_FLOOR_BYTES if size_floor is None else size_floor
-        if not isinstance(floor, int) or floor < SIZE_FLOOR_MIN or floor & (floor - 1):
-            raise ValueError(f"size_floor is a power of two of at least {SIZE_FLOOR_MIN} bytes, not {size_floor!r}")
-        around = Surroundings.of(embedder, clock, random, state_folder)
+        folder = checked_place(path)
+        floor = checked_size_floor(size_floor)
+        around = Surroundings.of(embedder, clock, random, state_folder, memory_budget=memory_budget)
         header, root, words = create_header(
             passphrase=passphrase, raw_key=raw_key, profile=KdfProfile.of_name(profile), recovery=recovery,
             random=random, now=around.clock.now(),
@@ -149,11 +143,13 @@ class Vault:
         clock: Clock | None = None,
         random: Random = os.urandom,
         state_folder: str | os.PathLike[str] | None = None,
+        memory_budget: int | str | None = None,
     ) -> Vault:
         """Open a vault with one secret; with none, by the first way that has one (`mimir_vault.unlockers`).
 
         These are what other packages add (a keyring, a TPM), MIMIR_PASSPHRASE_FILE, MIMIR_PASSPHRASE_COMMAND and a
-        prompt at the terminal or in a notebook.
+        prompt at the terminal or in a notebook. `memory_budget` (bytes, or text such as "256MiB"; else
+        MIMIR_MEMORY_BUDGET) bounds the page caches, so far.
 
         Raises:
             NotFoundError, FormatError: there is no vault, or one of a newer format.
@@ -162,7 +158,7 @@ class Vault:
             takes it as it is, and notes that in the audit.
         """
         folder = Path(path).absolute()
-        around = Surroundings.of(embedder, clock, random, state_folder, read_only, accept_rollback)
+        around = Surroundings.of(embedder, clock, random, state_folder, read_only, accept_rollback, memory_budget)
 
         def unlocked(header: Header) -> UnlockedRoot:
             if all(one is None for one in (passphrase, recovery_code, raw_key, keyslot)):
@@ -222,10 +218,12 @@ class Vault:
         path = self.path / self._root.catalog_file
         pin = PinOf(self._pins, "catalog", self._header.replica_id)
         digests = self._keys.digests()
-        return Catalog.open(
+        catalog = Catalog.open(
             path, cipher, digests, pin, self._around.clock, read_only=self.read_only,
             accept_rollback=self._around.accept_rollback,
         )  # fmt: skip
+        self._around.bound(catalog.fresh.database)
+        return catalog
 
     def _check_header(self) -> None:
         lowest = self._catalog.setting(HEADER_EPOCH)
@@ -272,24 +270,30 @@ class Vault:
         """Return the spaces, oldest first."""
         return self._spaces.list()
 
-    def space(self, name: str = FIRST_SPACE) -> Memory:
-        """Return a space as a memory; the same space is opened once (NotFoundError when there is none)."""
+    def space(self, name: str = FIRST_SPACE, *, embedder: Embedder | None = None) -> Memory:
+        """Return a space as a memory; the same space is opened once (NotFoundError when there is none).
+
+        `embedder` is the one that the space was created with, where it has one of its own.
+        """
         self._check_open()
-        return Memory(self, self._spaces.open(name))
+        return Memory(self, self._spaces.open(name, embedder))
 
     def memory_that_owns(self, name: str) -> Memory:
         """Return a space as a memory that locks this vault when it is closed."""
         self._check_open()
         return Memory(self, self._spaces.open(name), owns_vault=True)
 
-    def create_space(self, name: str) -> Memory:
+    def create_space(self, name: str, embedder: Embedder | None = None) -> Memory:
         """Create an empty space, an encrypted database with a key of its own.
+
+        With an `embedder` of its own it has to be handed in again to open the space: `vault.space(name, embedder=…)`.
 
         Raises:
             ExistsError: the vault has a space of that name. ValueError: an impossible name.
         """
         self._check_open()
         self._spaces.create(name)
+        self._spaces.give_embedder(name, embedder)
         return self.space(name)
 
     def rename_space(self, old: str, new: str) -> None:
