@@ -287,9 +287,7 @@ class Vault:
         """Create an empty space, an encrypted database with a key of its own.
 
         With an `embedder` of its own it has to be handed in again to open the space: `vault.space(name, embedder=…)`.
-
-        Raises:
-            ExistsError: the vault has a space of that name. ValueError: an impossible name.
+        ExistsError when the vault has a space of that name, ValueError for an impossible name.
         """
         self._check_open()
         self._spaces.create(name)
