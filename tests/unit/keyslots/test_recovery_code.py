@@ -118,5 +118,5 @@ def test_a_wrong_checksum_is_told_apart() -> None:
 
 def test_only_text_is_a_code() -> None:
     """Another type is a programmer's error."""
-    with pytest.raises(TypeError, match="not bytes"):
+    with pytest.raises(TypeError, match="A recovery code is a str of 24 words, not bytes"):
         parse(b"zoo")  # type: ignore[arg-type]
