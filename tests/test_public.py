@@ -29,16 +29,16 @@ NAMES = {
 
 SIGNATURES: dict[str, tuple[Any, str]] = {
     # Opening
-    "open": (mimir.open, "path=None, space='main'"),
+    "open": (mimir.open, "path=None, space='main', *, memory_budget=None"),
     "Vault.create": (
         mimir.Vault.create,
         "path, *, passphrase=None, raw_key=None, profile='moderate', recovery=True, size_floor=None, embedder=None,"
-        " clock=None, random, state_folder=None",
+        " clock=None, random, state_folder=None, memory_budget=None",
     ),
     "Vault.open": (
         mimir.Vault.open,
         "path, *, passphrase=None, recovery_code=None, raw_key=None, keyslot=None, read_only=False,"
-        " accept_rollback=False, embedder=None, clock=None, random, state_folder=None",
+        " accept_rollback=False, embedder=None, clock=None, random, state_folder=None, memory_budget=None",
     ),
     "vault.space": (mimir.Vault.space, "name='main'"),
     "vault.create_space": (mimir.Vault.create_space, "name"),

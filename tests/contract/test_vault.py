@@ -7,8 +7,10 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ import pytest
 import mimir_vault as mimir
 from mimir_vault import Memory, Vault
 from mimir_vault.crypto import keys
+from mimir_vault.keyslots.unlock import unlock
 
 PASSPHRASE = "correct horse battery staple"
 
@@ -314,3 +317,45 @@ def test_copies_of_a_vault_open_elsewhere(vaults: Any, tmp_path: Path) -> None:
     for name in ("copy", "moved"):
         with vaults.open(name) as opened:
             assert opened.space().count() == 1
+
+
+def cache_bounds(vault: Vault) -> set[int]:
+    """Return the bounds of the page caches, in bytes, of the catalog and of the first space, in two threads."""
+    databases = [vault._catalog.fresh.database, vault._spaces.open("main").store.fresh.database]
+    read = [lambda database=database: database.connection().pragma("cache_size") for database in databases]
+    with ThreadPoolExecutor(1) as pool:
+        return {-1_024 * size for ask in read for size in (ask(), pool.submit(ask).result())}
+
+
+def test_a_memory_budget_bounds_the_page_caches(vaults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes an eighth at most: of a new vault, an opened one, one by `mimir.open`, and by the variable."""
+    with vaults.create(memory_budget="64MiB") as vault:
+        assert cache_bounds(vault) == {8 << 20}
+    with vaults.open(memory_budget=32 << 20) as vault:
+        assert cache_bounds(vault) == {4 << 20}
+    with vaults.open() as vault:
+        unbounded = cache_bounds(vault)
+    monkeypatch.setenv("MIMIR_MEMORY_BUDGET", "16MiB")
+    with vaults.open() as vault:
+        assert cache_bounds(vault) == {2 << 20}
+    with vaults.open(memory_budget="1TiB") as vault:
+        assert cache_bounds(vault) == unbounded
+    chain = SimpleNamespace(
+        memory=lambda path, space: None, unlock=lambda path, header: unlock(header, raw_key=bytes(range(32)))
+    )
+    monkeypatch.setattr("mimir_vault.opening.UnlockChain", SimpleNamespace(of_this_process=lambda: chain))
+    monkeypatch.setattr("mimir_vault.surroundings.default_state_folder", lambda: tmp_path / "state")
+    with mimir.open(vaults.path(), memory_budget="128MiB") as memory:
+        assert cache_bounds(memory.vault) == {16 << 20}
+
+
+@pytest.mark.parametrize("verb", ["create", "open"])
+def test_a_memory_budget_that_is_none_changes_nothing(vaults: Any, verb: str) -> None:
+    """It is refused before anything is made or a secret is asked for."""
+    if verb == "open":
+        vaults.create().lock()
+    with pytest.raises(ValueError, match="memory_budget='plenty' is no amount of memory"):
+        getattr(vaults, verb)(memory_budget="plenty")
+    with pytest.raises(ValueError, match="memory_budget=1 is too little"):
+        mimir.open(vaults.path(), memory_budget=1)
+    assert vaults.path().exists() == (verb == "open")

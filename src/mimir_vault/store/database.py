@@ -99,6 +99,7 @@ class Database:
         self.path, self.name, self.read_only = path, name, read_only
         self._cipher, self._busy_ms = cipher, busy_ms
         self._synchronous = "full" if durable else "normal"
+        self._cache_kib = CACHE_KIB
         self._local = threading.local()
         self._all: dict[int, tuple[threading.Thread, apsw.Connection]] = {}
         self._lock = threading.Lock()
@@ -153,6 +154,11 @@ class Database:
                 self._all[id(connection)] = (threading.current_thread(), connection)
         return connection
 
+    def bound_cache(self, kib: int) -> None:
+        """Let the page cache of each connection grow to `kib` at most (never beyond CACHE_KIB); right after opening."""
+        self._cache_kib = min(CACHE_KIB, kib)
+        self.connection().pragma("cache_size", -self._cache_kib)
+
     def _sweep(self) -> None:
         """Close the connections of threads that have ended."""
         for number, (thread, connection) in list(self._all.items()):
@@ -189,7 +195,7 @@ class Database:
                 for pragma, value in (
                     ("synchronous", self._synchronous), ("secure_delete", 1), ("temp_store", "memory"),
                     ("trusted_schema", 0), ("cell_size_check", 1), ("wal_autocheckpoint", 0),
-                    ("cache_size", -CACHE_KIB), ("fullfsync", 1),
+                    ("cache_size", -self._cache_kib), ("fullfsync", 1),
                 ):  # fmt: skip
                     connection.pragma(pragma, value)
                 connection.set_wal_hook(self._count_wal)

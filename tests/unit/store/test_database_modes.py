@@ -206,3 +206,23 @@ def test_a_file_whose_making_was_cut_short_is_made(seeds: Seeds) -> None:
     put(database, 1)
     database.close()
     assert numbers(seeds.database(create=True)) == [1]
+
+
+@pytest.mark.parametrize(("kib", "bound"), [(2_048, 2_048), (1 << 40, module.CACHE_KIB)])
+def test_the_page_cache_of_every_connection_keeps_to_its_bound(seeds: Seeds, kib: int, bound: int) -> None:
+    """That of the thread that sets it and those of threads to come; it cannot be raised beyond what it is without."""
+    database = made(seeds)
+    for number in range(5):
+        put(database, number, size=bound * 1_024 // 4)
+
+    def used() -> int:
+        with database.read() as connection:
+            assert len(connection.execute("SELECT * FROM number").fetchall()) == 5
+        size: int = connection.status(apsw.SQLITE_DBSTATUS_CACHE_USED)[0]
+        return size
+
+    before = used()
+    database.bound_cache(kib)
+    for measured in (used(), in_thread(used)):
+        assert bound * 1_024 * 0.9 < measured < bound * 1_024 * 1.05
+    assert before > used() * 0.99
