@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
 
 if TYPE_CHECKING:
-    import os
     from datetime import datetime, timedelta
 
     import numpy as np
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     """A filter: fields with values or conditions, or None for everything."""
     Moment = datetime | str | None
     """A moment with its time zone, as a datetime or as ISO 8601 text."""
-    File = str | os.PathLike[str] | IO[Any]
-    """A path, or a file that is open."""
 
 Ref = tuple[str, ...]
 """A caller's own name for a node."""
@@ -239,17 +236,6 @@ class MemoryProtocol(Protocol):
         """Bring a node back that `hide`, or `forget` with a grace that still lasts, took out of answers; return it."""
 
     # -- the space itself -----------------------------------------------------------------------------------------
-
-    def export_to(
-        self, file: File, format: str = "jsonl", *, where: Where = None, under: Sequence[str] = (),
-        progress: Progress | None = None,
-    ) -> int:  # fmt: skip
-        """Write the nodes that pass a filter as JSON Lines or Markdown, in clear; return how many."""
-
-    def import_from(
-        self, file: File, *, format: str = "jsonl", import_id: str | None = None, progress: Progress | None = None
-    ) -> object:
-        """Remember what a file holds; each node once, however often the same file is imported."""
 
     def verify(self, *, full: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Check that everything is as it was written; with `full` open every node. An empty list is good news."""

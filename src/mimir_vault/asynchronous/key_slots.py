@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Run(Protocol):
     """Does a call on the worker of the vault."""
 
-    def __call__(self, effect: Effect, work: Callable[[], T], /) -> Awaitable[T]:
+    def __call__(self, verb: str, effect: Effect, work: Callable[[], T], /) -> Awaitable[T]:
         """Return what the call returns."""
 
 
@@ -30,24 +30,26 @@ class AsyncKeySlots:
 
     async def add_passphrase(self, passphrase: str | bytearray, label: str = "") -> None:
         """Let another passphrase open the vault."""
-        await self._run(Effect.WHOLE, partial(self._keyslots.add_passphrase, passphrase, label))
+        await self._run("add_passphrase", Effect.WHOLE, partial(self._keyslots.add_passphrase, passphrase, label))
 
     async def add_recovery_code(self, label: str = "") -> str:
         """Let a new recovery code open the vault and return its 24 words."""
-        return await self._run(Effect.WHOLE, partial(self._keyslots.add_recovery_code, label))
+        return await self._run("add_recovery_code", Effect.WHOLE, partial(self._keyslots.add_recovery_code, label))
 
     async def add_raw_key(self, raw_key: bytes, label: str = "") -> None:
         """Let another raw key open the vault."""
-        await self._run(Effect.WHOLE, partial(self._keyslots.add_raw_key, raw_key, label))
+        await self._run("add_raw_key", Effect.WHOLE, partial(self._keyslots.add_raw_key, raw_key, label))
 
     async def change_passphrase(self, passphrase: str | bytearray, slot_id: str | None = None) -> None:
         """Replace the passphrase this vault was opened with, or the one named."""
-        await self._run(Effect.WHOLE, partial(self._keyslots.change_passphrase, passphrase, slot_id))
+        await self._run(
+            "change_passphrase", Effect.WHOLE, partial(self._keyslots.change_passphrase, passphrase, slot_id)
+        )
 
     async def remove(self, slot_id: str) -> None:
         """Remove a key slot; the last one stays."""
-        await self._run(Effect.WHOLE, partial(self._keyslots.remove, slot_id))
+        await self._run("remove", Effect.WHOLE, partial(self._keyslots.remove, slot_id))
 
     async def list(self) -> list[KeySlotInfo]:
         """Return the key slots, oldest first."""
-        return await self._run(Effect.READS, self._keyslots.list)
+        return await self._run("list", Effect.READS, self._keyslots.list)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mimir_vault.asynchronous.vault import AsyncVault
     from mimir_vault.checking import Finding
     from mimir_vault.embed.embedder import Embedder
-    from mimir_vault.memory_protocol import File, Moment, Where
+    from mimir_vault.memory_protocol import Moment, Where
     from mimir_vault.model.draft import Draft
     from mimir_vault.model.hit import Context, Hits
     from mimir_vault.model.link import Link
@@ -231,31 +231,6 @@ class AsyncMemory:
         return await self._run("keep", Effect.WHOLE, lambda memory: memory.keep(node_id, ref=ref))
 
     # -- the space itself -----------------------------------------------------------------------------------------
-
-    async def export_to(
-        self, file: File, format: str = "jsonl", *, where: Where = None, under: Sequence[str] = (),
-        progress: Progress | None = None,
-    ) -> int:  # fmt: skip
-        """Write the nodes that pass a filter as JSON Lines or Markdown, in clear; return how many."""
-        stop = Stop()
-        return await self._run(
-            "export_to", Effect.READS,
-            lambda memory: memory.export_to(file, format, where=where, under=under, progress=stop.progress(progress)),
-            stop,
-        )  # fmt: skip
-
-    async def import_from(
-        self, file: File, *, format: str = "jsonl", import_id: str | None = None, progress: Progress | None = None
-    ) -> object:
-        """Remember what a file holds; each node once, however often the same file is imported."""
-        stop = Stop()
-        return await self._run(
-            "import_from", Effect.IN_PARTS,
-            lambda memory: memory.import_from(
-                file, format=format, import_id=import_id, progress=stop.progress(progress)
-            ),
-            stop,
-        )  # fmt: skip
 
     async def verify(self, *, full: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Check that everything is as it was written; with `full` open every node. An empty list is good news."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from mimir_vault.asynchronous.calls import Effect, Stop, finish
 from mimir_vault.asynchronous.described import described_as
@@ -17,13 +17,16 @@ from mimir_vault.asynchronous.memory import AsyncMemory
 from mimir_vault.asynchronous.worker import Job, Worker
 from mimir_vault.creating import FIRST_SPACE
 from mimir_vault.errors import CancelledCallError, LockedError, NotFoundError
+from mimir_vault.given_secret import Opening
 from mimir_vault.memory import Memory
 from mimir_vault.memory_protocol import Progress
 from mimir_vault.surroundings import default_path
 from mimir_vault.vault import Vault
 
 if TYPE_CHECKING:
+    from mimir_vault.backing_up import BackupDone
     from mimir_vault.checking import Finding
+    from mimir_vault.compacting import Compacted
     from mimir_vault.embed.embedder import Embedder
     from mimir_vault.keyslots.slot import KeySlot
     from mimir_vault.model.clock import Clock
@@ -32,13 +35,16 @@ if TYPE_CHECKING:
     from mimir_vault.surroundings import Random
 
 T = TypeVar("T")
-NEVER_SEEN = (
-    "the vault is there and was locked again; open it with its secret, and add a recovery code, as nobody has seen its "
-    "own"
-)
+AFTERWARDS = {
+    "create": "the vault is there; open it, and add a recovery code, as nobody has seen its own",
+    "open": "the vault was locked again",
+    "restore": "the vault is there; open it",
+    "adopt": "the vault is adopted; open it",
+}
+"""What is said of a vault that nobody was there any more to take."""
 
 
-class Opening:
+class ComingVault:
     """A vault on its way: `await` it, or enter it with `async with` and have it locked at the end."""
 
     def __init__(self, vault: Coroutine[Any, Any, AsyncVault]) -> None:
@@ -91,13 +97,13 @@ class AsyncVault:
         clock: Clock | None = None,
         random: Random = os.urandom,
         state_folder: str | os.PathLike[str] | None = None,
-    ) -> Opening:
+    ) -> ComingVault:
         """Create a vault with one space, `main`, and return it open: awaited, or with `async with`."""
         make = partial(
             Vault.create, path, passphrase=passphrase, raw_key=raw_key, profile=profile, recovery=recovery,
             size_floor=size_floor, embedder=embedder, clock=clock, random=random, state_folder=state_folder,
         )  # fmt: skip
-        return Opening(cls._coming(make, Effect.WHOLE))
+        return ComingVault(cls._coming("create", make, Effect.WHOLE))
 
     @classmethod
     def open(
@@ -114,28 +120,48 @@ class AsyncVault:
         clock: Clock | None = None,
         random: Random = os.urandom,
         state_folder: str | os.PathLike[str] | None = None,
-    ) -> Opening:
+    ) -> ComingVault:
         """Open a vault: awaited, or with `async with`. Without a path the one that `mimir.open()` would open."""
         make = partial(
             Vault.open, default_path() if path is None else Path(path), passphrase=passphrase,
             recovery_code=recovery_code, raw_key=raw_key, keyslot=keyslot, read_only=read_only,
             accept_rollback=accept_rollback, embedder=embedder, clock=clock, random=random, state_folder=state_folder,
         )  # fmt: skip
-        return Opening(cls._coming(make, Effect.READS))
+        return ComingVault(cls._coming("open", make, Effect.READS))
 
     @classmethod
-    async def _coming(cls, make: partial[Vault], effect: Effect) -> AsyncVault:
+    def restore(
+        cls,
+        backup: str | os.PathLike[str],
+        path: str | os.PathLike[str],
+        *,
+        progress: Progress | None = None,
+        **opening: Unpack[Opening],
+    ) -> ComingVault:
+        """Make the vault of a backup at `path` and return it open: awaited, or with `async with`."""
+        stop = Stop()
+        make = partial(Vault.restore, backup, path, progress=stop.progress(progress), **opening)
+        return ComingVault(cls._coming("restore", make, Effect.WHOLE, stop))
+
+    @classmethod
+    def adopt(cls, path: str | os.PathLike[str], **opening: Unpack[Opening]) -> ComingVault:
+        """Make a copied vault a replica of its own and return it open: awaited, or with `async with`."""
+        return ComingVault(cls._coming("adopt", partial(Vault.adopt, path, **opening), Effect.WHOLE))
+
+    @classmethod
+    async def _coming(
+        cls, verb: str, make: Callable[[], Vault], effect: Effect, stop: Stop | None = None
+    ) -> AsyncVault:
         """Make a vault on a worker of its own; when nobody is there to take it any more, lock it again."""
         worker = Worker("the vault")
         made = worker.submit(make)
         try:
-            return cls(await finish(made, make.func.__name__, effect), worker)
+            return cls(await finish(made, verb, effect, stop), worker)
         except BaseException as error:
             if not made.future.cancelled() and made.future.exception() is None:
                 report = CancelledCallError.of(error)
                 if report is not None:
-                    report.result = None
-                    report.args = (f"{report}; {NEVER_SEEN if effect is Effect.WHOLE else 'it was locked again'}",)
+                    report.result, report.args = None, (f"{report}; {AFTERWARDS[verb]}",)
                 await finish(worker.submit(made.future.result().lock), "lock", Effect.WHOLE, withdraw=False)
             worker.stop()
             raise
@@ -171,65 +197,79 @@ class AsyncVault:
 
     async def spaces(self) -> list[SpaceInfo]:
         """Return the spaces, oldest first."""
-        return await self._run(Effect.READS, self._vault.spaces)
+        return await self._run("spaces", Effect.READS, self._vault.spaces)
 
-    async def space(self, name: str = FIRST_SPACE) -> AsyncMemory:
+    async def space(self, name: str = FIRST_SPACE, *, embedder: Embedder | None = None) -> AsyncMemory:
         """Return a space as a memory; all memories of a space share one worker thread."""
-        return self._memory(*await self._run(Effect.READS, partial(self._open, self._vault.space, name), "space"))
+        return await self._opened("space", Effect.READS, name, partial(self._vault.space, name, embedder=embedder))
 
-    async def create_space(self, name: str) -> AsyncMemory:
+    async def create_space(self, name: str, embedder: Embedder | None = None) -> AsyncMemory:
         """Create an empty space, an encrypted database with a key of its own."""
-        work = partial(self._open, self._vault.create_space, name)
-        return self._memory(*await self._run(Effect.WHOLE, work, "create_space"))
+        work = partial(self._vault.create_space, name, embedder)
+        return await self._opened("create_space", Effect.WHOLE, name, work)
 
     async def rename_space(self, old: str, new: str) -> None:
         """Give a space another name; its id, file and keys stay."""
-        await self._run(Effect.WHOLE, partial(self._vault.rename_space, old, new))
+        await self._run("rename_space", Effect.WHOLE, partial(self._vault.rename_space, old, new))
 
     async def erase_space(self, name: str) -> None:
         """Erase a space for ever: first the only copy of its keys, then its file."""
-        await self._run(Effect.IN_PARTS, partial(self._vault.erase_space, name))
+        await self._run("erase_space", Effect.IN_PARTS, partial(self._vault.erase_space, name))
 
-    def _open(self, give: Callable[[str], Memory], name: str) -> tuple[str, Memory]:
-        """On the worker: return a space and its id."""
-        memory = give(name)
-        for space in self._vault.spaces():
-            if space.name == name:
-                return space.id, memory
-        raise NotFoundError(f"there is no space {name} any more; somebody renamed or erased it just now")
+    async def _opened(self, verb: str, effect: Effect, name: str, work: Callable[[], Memory]) -> AsyncMemory:
+        """Return a space as a memory with the worker of that space, which is known by its id."""
 
-    def _memory(self, space_id: str, memory: Memory) -> AsyncMemory:
+        def opened() -> tuple[Memory, str]:
+            memory = work()
+            for space in self._vault.spaces():
+                if space.name == name:
+                    return memory, space.id
+            raise NotFoundError(f"there is no space {name} any more; somebody renamed or erased it just now")
+
+        memory, space_id = await self._run(verb, effect, opened)
         with self._lock:
             if self._locking is not None:
                 raise _locked()
             worker = self._workers.get(space_id)
             if worker is None:
-                worker = self._workers[space_id] = Worker(f"space {memory.name}")
-            return AsyncMemory(self, memory, worker)
+                worker = self._workers[space_id] = Worker(f"space {name}")
+        return AsyncMemory(self, memory, worker)
 
     # -- the vault itself -----------------------------------------------------------------------------------------
 
     async def verify(self, full: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Check the catalog and every space; an empty list is good news. `full` opens every node."""
         stop = Stop()
-        return await self._run(Effect.READS, partial(self._vault.verify, full, stop.progress(progress)), stop=stop)
+        return await self._run("verify", Effect.READS, partial(self._vault.verify, full, stop.progress(progress)), stop)
 
     async def rebuild(self, space: str | None = None, progress: Progress | None = None) -> int:
         """Make everything derived again, in one space or in all; return how many nodes there are."""
         stop = Stop()
         work = partial(self._vault.rebuild, space, stop.progress(progress))
-        return await self._run(Effect.IN_PARTS, work, stop=stop)
+        return await self._run("rebuild", Effect.IN_PARTS, work, stop)
+
+    async def backup(self, path: str | os.PathLike[str], progress: Progress | None = None) -> BackupDone:
+        """Back the vault up into one sealed file while it is in use; a backup of it at `path` is gone on from."""
+        stop = Stop()
+        return await self._run(
+            "backup", Effect.IN_PARTS, partial(self._vault.backup, path, stop.progress(progress)), stop
+        )
+
+    async def compact(self, space: str | None = None, progress: Progress | None = None) -> list[Compacted]:
+        """Pack the file of one space or of all, down to its size class; `progress` counts spaces."""
+        stop = Stop()
+        work = partial(self._vault.compact, space, stop.progress(progress))
+        return await self._run("compact", Effect.IN_PARTS, work, stop)
 
     async def status(self) -> VaultStatus:
         """Return the vault in figures."""
-        return await self._run(Effect.READS, self._vault.status)
+        return await self._run("status", Effect.READS, self._vault.status)
 
-    async def _run(self, effect: Effect, work: Callable[[], T], verb: str = "", stop: Stop | None = None) -> T:
+    async def _run(self, verb: str, effect: Effect, work: Callable[[], T], stop: Stop | None = None) -> T:
         """Do a call on the worker of the vault."""
         if self._locking is not None and self._process == os.getpid():
             raise _locked()
-        name = verb or getattr(work, "func", work).__name__
-        return await finish(self._worker.submit(work), name, effect, stop)
+        return await finish(self._worker.submit(work), verb, effect, stop)
 
     async def lock(self) -> None:
         """Take no more calls, finish those that were taken, then lock the vault; open transactions are rolled back."""
