@@ -28,6 +28,7 @@ class Opening(TypedDict, total=False):
     clock: Clock | None
     random: Random
     state_folder: str | os.PathLike[str] | None
+    memory_budget: int | str | None
 
 
 def unlock_given(path: Path, opening: Opening, header: Header) -> UnlockedRoot:
@@ -42,5 +43,6 @@ def unlock_given(path: Path, opening: Opening, header: Header) -> UnlockedRoot:
 def surroundings_given(opening: Opening) -> Surroundings:
     """Return the surroundings with what was not given filled in."""
     return Surroundings.of(
-        opening.get("embedder"), opening.get("clock"), opening.get("random", os.urandom), opening.get("state_folder")
-    )
+        opening.get("embedder"), opening.get("clock"), opening.get("random", os.urandom), opening.get("state_folder"),
+        memory_budget=opening.get("memory_budget"),
+    )  # fmt: skip

@@ -328,13 +328,16 @@ def cache_bounds(vault: Vault) -> set[int]:
 
 
 def test_a_memory_budget_bounds_the_page_caches(vaults: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each takes an eighth at most: of a new vault, an opened one, one by `mimir.open`, and by the variable."""
+    """Each takes an eighth at most: in a new vault, an opened or adopted one, by `mimir.open`, by the variable."""
     with vaults.create(memory_budget="64MiB") as vault:
         assert cache_bounds(vault) == {8 << 20}
     with vaults.open(memory_budget=32 << 20) as vault:
         assert cache_bounds(vault) == {4 << 20}
     with vaults.open() as vault:
         unbounded = cache_bounds(vault)
+    adopting = {"raw_key": bytes(range(32)), "memory_budget": "48MiB", **vaults._around}
+    with Vault.adopt(vaults.path(), **adopting) as vault:
+        assert cache_bounds(vault) == {6 << 20}
     monkeypatch.setenv("MIMIR_MEMORY_BUDGET", "16MiB")
     with vaults.open() as vault:
         assert cache_bounds(vault) == {2 << 20}
