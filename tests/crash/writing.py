@@ -9,6 +9,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
+from mimir_vault.memory import Memory
 from mimir_vault.model.draft import Draft
 from mimir_vault.testing import HashEmbedder
 from mimir_vault.vault import Vault
@@ -78,8 +79,58 @@ def rebuild(vault: Vault) -> None:
         say(number)
 
 
+def back_up(vault: Vault, anew: str = "") -> None:
+    """Remember a turn and back up, again and again, and acknowledge the number of nodes in each backup.
+
+    With a word given, a node is forgotten each time as well, so that every backup is written anew.
+    """
+    memory = vault.space()
+    for number in count():
+        node = memory.remember(TEXT.format(number, "many"), session="talk")
+        if anew:
+            memory.forget(memory.remember("for a moment").id)
+            memory.forget(next(iter(memory.nodes())).id if number % 2 else node.id)
+        say(vault.backup(vault.path.parent / "backup").nodes)
+
+
+def transact(vault: Vault, who: str, most: str = "1000000") -> None:
+    """Count a shared number up in transactions that also write two turns each; every third is given up."""
+    memory = vault.space()
+    for number in range(int(most)):
+        count_up(memory, who, number)
+        say(who, number)
+
+
+class GivenUp(Exception):
+    """A transaction that its owner does not want after all."""
+
+
+def count_up(memory: Memory, who: str, number: int) -> None:
+    """One transaction: read the number, write it one higher, and a pair of turns; before that, one that is given up."""
+    if number % 3 == 2:
+        try:
+            with memory.transaction():
+                memory.remember("999999", ref=("number",))
+                memory.remember(f"half of {who}", ref=("pair", who, "given up"))
+                raise GivenUp
+        except GivenUp:
+            pass
+    with memory.transaction():
+        there = memory.get(ref=("number",))
+        memory.remember(str(1 + int(there.text if there else 0)), ref=("number",))
+        memory.remember_many([Draft(f"{who} {number} {half}", tags=["pair"]) for half in ("left", "right")])
+
+
+def compact(vault: Vault) -> None:
+    """Compact all spaces again and again."""
+    for number in count():
+        vault.compact()
+        say(number)
+
+
 VERBS = {verb.__name__: verb for verb in (
-    remember, remember_many, forget, create_spaces, erase_spaces, change_passphrases, rebuild,
+    remember, remember_many, forget, create_spaces, erase_spaces, change_passphrases, rebuild, back_up, compact,
+    transact,
 )}  # fmt: skip
 
 
@@ -90,12 +141,20 @@ def create(vaults: QuickVaults) -> None:
         say(f"vault {number}")
 
 
+def restore(vaults: QuickVaults) -> None:
+    """Restore the backup there is to one place after the other, and acknowledge the name of each."""
+    for number in count():
+        vaults.restore(vaults.folder / "backup", f"restored {number}").lock()
+        say(f"restored {number}")
+
+
 def main() -> None:
     """Run one verb until it ends or the process is killed."""
     folder, verb = Path(sys.argv[1]), sys.argv[2]
     vaults = QuickVaults(folder, folder / "state", HashEmbedder())
-    if verb == "create":
-        create(vaults)
+    for making in (create, restore):
+        if verb == making.__name__:
+            making(vaults)
     with vaults.open() as vault:
         vault.space()
         say("open")
