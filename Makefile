@@ -17,7 +17,7 @@ OUT ?= build/bench
 # The files whose mutants are tried, as in crypto/wrap.py; all of crypto and the key slots where none is named.
 FILES ?=
 
-.PHONY: help demo test check format bench quality crash mutants model lock clean
+.PHONY: help demo test check format bench quality crash mutants scope model lock clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ crash: $(DEV_READY) ## The crash tests with many more kills (CRASH_ROUNDS=300).
 
 mutants: $(DEV_READY) ## Plant some 500 faults in crypto and key slots, one by one: a test must notice each (a long run).
 	@$(BIN)/python tools/mutants.py $(FILES)
+
+scope: $(DEV_READY) ## Try to read across views with 20,000 hostile questions.
+	@MIMIR_SCOPE_CASES=20000 $(BIN)/python -m pytest tests/property/test_scope_isolation.py
 
 model: build/model/.ready ## Build the model file again from the published weights; the same bytes.
 	@build/model/bin/python tools/build_model.py
