@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
+import inspect
 import re
 import subprocess
 import sys
@@ -108,6 +111,27 @@ def test_the_way_to_unlock_of_the_guide_works(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "stick" / f"{vault_id}.key").write_bytes(bytes(range(1, 33)))
     with mimir.Vault.open(path, **around) as vault:
         assert [slot.label for slot in vault.keyslots.list() if slot.current] == ["stick"]
+
+
+def test_the_examples_of_the_guide_to_asyncio_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From top to bottom in one loop, as if pasted into `python -m asyncio`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mimir_vault.surroundings.default_state_folder", lambda: tmp_path / "state")
+    monkeypatch.setattr(mimir.AsyncVault, "create", partial(mimir.AsyncVault.create, profile="interactive"))
+    text = (ROOT / "docs" / "guides" / "async.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {}
+
+    async def pasted() -> None:
+        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            done = eval(compile(block, "async.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), names)
+            if inspect.iscoroutine(done):
+                await done
+
+    asyncio.run(pasted())
+
+    with mimir.Vault.open("ada-vault", passphrase="correct horse battery staple") as vault:
+        assert names["seats_of"](vault.space(), "ada") == []
+        assert vault.space().refs() == [("trip", "begin"), ("trip", "place"), ("trip", "with")]
 
 
 def test_every_decision_is_listed() -> None:

@@ -24,7 +24,8 @@ NAMES = {
     "Context", "Embedder", "MimirError", "LockedError", "WrongKeyError", "TamperedError", "RollbackError",
     "FormatError", "NotFoundError", "AmbiguousIdError", "ExistsError", "ModelMismatchError", "VaultBusyError",
     "StorageError",
-    "DiskFullError", "ReadOnlyError", "InterruptedBatchError", "__version__",
+    "DiskFullError", "ReadOnlyError", "InterruptedBatchError", "AsyncVault", "AsyncMemory", "MemoryProtocol",
+    "CancelledCallError", "__version__",
 }  # fmt: skip
 
 SIGNATURES: dict[str, tuple[Any, str]] = {
@@ -119,6 +120,7 @@ ERRORS = {
     mimir.ModelMismatchError: mimir.MimirError, mimir.VaultBusyError: mimir.MimirError,
     mimir.StorageError: mimir.MimirError, mimir.DiskFullError: mimir.StorageError,
     mimir.ReadOnlyError: mimir.StorageError, mimir.InterruptedBatchError: mimir.MimirError,
+    mimir.CancelledCallError: mimir.MimirError,
 }  # fmt: skip
 
 
@@ -218,7 +220,7 @@ def test_a_hit_forwards_the_fields_of_its_node() -> None:
 def test_the_tree_of_errors(error: type[mimir.MimirError]) -> None:
     """Each error has its place, and a sentence of its own for when nothing more exact is known."""
     assert error.__bases__ == (ERRORS[error],)
-    if error is not mimir.InterruptedBatchError and error is not mimir.MimirError:
+    if error not in (mimir.InterruptedBatchError, mimir.CancelledCallError, mimir.MimirError):
         message = str(error())
         assert message.endswith(".")
         assert "\n" not in message

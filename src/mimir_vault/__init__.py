@@ -17,10 +17,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mimir_vault.asynchronous.memory import AsyncMemory as AsyncMemory
+    from mimir_vault.asynchronous.vault import AsyncVault as AsyncVault
     from mimir_vault.checking import Finding as Finding
     from mimir_vault.embed.embedder import Embedder as Embedder
     from mimir_vault.errors import (
         AmbiguousIdError as AmbiguousIdError,
+    )
+    from mimir_vault.errors import (
+        CancelledCallError as CancelledCallError,
     )
     from mimir_vault.errors import (
         DiskFullError as DiskFullError,
@@ -65,6 +70,7 @@ if TYPE_CHECKING:
         WrongKeyError as WrongKeyError,
     )
     from mimir_vault.memory import Memory as Memory
+    from mimir_vault.memory_protocol import MemoryProtocol as MemoryProtocol
     from mimir_vault.model.draft import Draft as Draft
     from mimir_vault.model.hit import Context as Context
     from mimir_vault.model.hit import Hit as Hit
@@ -81,6 +87,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "open": "opening", "default_path": "surroundings", "Vault": "vault", "Memory": "memory", "Finding": "checking",
+    "AsyncVault": "asynchronous.vault", "AsyncMemory": "asynchronous.memory", "MemoryProtocol": "memory_protocol",
     "Draft": "model.draft", "Node": "model.node", "Link": "model.link", "Receipt": "model.receipt",
     "Hit": "model.hit", "Hits": "model.hit", "Lane": "model.hit", "Context": "model.hit",
     "Embedder": "embed.embedder",
@@ -88,6 +95,7 @@ _HOME = {
     "RollbackError": "errors", "FormatError": "errors", "NotFoundError": "errors", "AmbiguousIdError": "errors",
     "ExistsError": "errors", "ModelMismatchError": "errors", "VaultBusyError": "errors", "StorageError": "errors",
     "DiskFullError": "errors", "ReadOnlyError": "errors", "InterruptedBatchError": "errors",
+    "CancelledCallError": "errors",
 }  # fmt: skip
 """Where each public name lives."""
 
