@@ -13,6 +13,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from comparing import SINGLES, Comparison, say
 from machine import describe
@@ -37,7 +38,7 @@ def main() -> None:
         data = data / "dialogue"
     PEERS.mkdir(parents=True, exist_ok=True)  # The stores go there too: a disk that is no RAM disk, as /tmp may be.
     sizes = [int(one) for one in (args.nodes or (MADE_UP_SIZES if data is None else REAL_SIZES)).split(",")]
-    results = {"utterances": "made up" if data is None else "real", "machine": describe(), "sizes": []}
+    results: dict[str, Any] = {"utterances": "made up" if data is None else "real", "machine": describe(), "sizes": []}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="run-", dir=PEERS, ignore_cleanup_errors=True) as folder:
             try:

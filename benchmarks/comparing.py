@@ -62,10 +62,10 @@ class Comparison:
         """Measure everything; return what there is to tell."""
         self.fill_ours()
         self.fill_others()
-        self.measure_overhead()
         self.query()
         self.open_anew()
         self.remember_singly()
+        self.measure_overhead()  # Last, because it changes both stores a little.
         return {
             "nodes": self.count, "queries": len(self.queries), "rows": self.rows, "missing": self.missing,
             "bare": self.bare, "overhead": self.overhead,

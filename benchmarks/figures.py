@@ -43,7 +43,7 @@ def recall_of_exact(
         scores = vectors @ query
         least = np.partition(scores, -k)[-k] - TIE
         shares.append(sum(text in rows and scores[rows[text]] >= least for text in texts[:k]) / k)
-    return statistics.mean(shares)
+    return float(statistics.mean(shares))
 
 
 def written(value: float | None, digits: int = 1) -> str:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,25 @@ import numpy as np
 from contenders.contender import K, Utterance, Vectors
 from contenders.mimir import Mimir, MimirPlain
 from figures import median
-from mimir_vault.crypto import envelope, primitives
+from mimir_vault.crypto.envelope import node_id
+from mimir_vault.crypto.primitives import (
+    AesGcm,
+    hkdf_expand_into,
+    xchacha20_poly1305_open,
+    xchacha20_poly1305_seal,
+)
+from mimir_vault.crypto.sealer import SpaceSealer
 from mimir_vault.crypto.secret import SecretBytes
-from mimir_vault.memory import Memory
+from mimir_vault.crypto.wrap import NodeKeyWrap
 from mimir_vault.reading import open_stored
 from mimir_vault.store import nodes
 from mimir_vault.store.nodes import StoredNode
+from mimir_vault.store.space import SpaceStore
 from worker import rest, timed
 
+SPACE = bytes(16)
 Figures = dict[str, float]
+Clocked = tuple[float, float]
 ROUNDS = 3
 PORTION, PORTIONS = 512, 12
 """Nodes a batch, and batches, of the comparison of storing."""
@@ -40,7 +52,7 @@ REPEATS = 2_000
 """Times a part is repeated."""
 
 
-def clocks(work: Callable[[], object]) -> tuple[float, float]:
+def clocks(work: Callable[[], object]) -> Clocked:
     """Return the milliseconds of one call: as a clock on the wall sees it, and of processor time alone."""
     worked, begin = time.process_time(), time.perf_counter()
     work()
@@ -49,14 +61,14 @@ def clocks(work: Callable[[], object]) -> tuple[float, float]:
 
 def pairs(first: Callable[[Any], object], second: Callable[[Any], object], asked: Sequence[Any]) -> Figures:
     """Call both on each of `asked` in turn, and compare."""
-    ours, theirs = [], []
+    spent: tuple[list[Clocked], list[Clocked]] = ([], [])
     for place, one in enumerate(asked):
-        for work, times in ((first, ours), (second, theirs))[:: 1 if place % 2 else -1]:
-            times.append(clocks(lambda work=work, one=one: work(one)))
-    return compared(ours, theirs)
+        for which in (0, 1) if place % 2 else (1, 0):
+            spent[which].append(clocks(partial((first, second)[which], one)))
+    return compared(*spent)
 
 
-def compared(ours: Sequence[tuple[float, float]], theirs: Sequence[tuple[float, float]]) -> Figures:
+def compared(ours: Sequence[Clocked], theirs: Sequence[Clocked]) -> Figures:
     """Return both medians and the median of the differences of pairs (milliseconds), the last also in processor time.
 
     Processor time says the same on a busy machine, but does not see what is waited for.
@@ -73,11 +85,15 @@ class Overhead:
     """Both engines, open, with the queries and their vectors."""
 
     def __init__(self, shared: Path, vault: Path, plain: Path) -> None:
+        self.folder = shared
         self.ours, self.theirs = Mimir(), MimirPlain()
         self.theirs.embedder = self.ours.embedder
         self.ours.warm()
         self.ours.open(vault)
         self.theirs.open(plain)
+        for contender in (self.ours, self.theirs):
+            with _store(contender).write() as writer:
+                writer.merge_words()  # Which nodes still wait for that is chance, and costs up to a millisecond.
         texts: list[str] = json.loads((shared / "queries.json").read_text(encoding="utf-8"))
         self.queries: list[tuple[str, Vectors]] = list(zip(texts, np.load(shared / "queries.npy"), strict=True))
         with (shared / "utterances.jsonl").open(encoding="utf-8") as lines:
@@ -88,13 +104,18 @@ class Overhead:
     def searching(self) -> Figures:
         """Compare whole recalls of k = 10, the query's vector given."""
         asked = self.queries * (ROUNDS + 1)
-        work = [lambda query, of=of: of.recall(query[0], query[1]) for of in (self.ours, self.theirs)]
-        pairs(work[0], work[1], asked[: len(self.queries)])
-        return pairs(work[0], work[1], asked[len(self.queries) :])
+        pairs(self._ours, self._theirs, asked[: len(self.queries)])  # Unmeasured: caches fill.
+        return pairs(self._ours, self._theirs, asked[len(self.queries) :])
+
+    def _ours(self, query: tuple[str, Vectors]) -> object:
+        return self.ours.recall(*query)
+
+    def _theirs(self, query: tuple[str, Vectors]) -> object:
+        return self.theirs.recall(*query)
 
     def embedding(self) -> Figures:
         """Time recalls with the embedding of the query: what a share is a share of."""
-        spent = [timed(lambda text=text: self.ours.recall(text, None)) for text, _ in self.queries]
+        spent = [timed(partial(self.ours.recall, text, None)) for text, _ in self.queries]
         return {"recall": median(spent)}
 
     def opening(self) -> Figures:
@@ -103,16 +124,17 @@ class Overhead:
         batches = []
         for _ in self.queries:
             wanted = source.integers(1, self.ours.memory.count(), K).tolist()
-            batches.append([_stored(of.memory, wanted) for of in (self.ours, self.theirs)])
-        work = [
-            lambda batch, at=at, sealer=of.memory._space.store.sealer: [open_stored(sealer, one) for one in batch[at]]
-            for at, of in enumerate((self.ours, self.theirs))
-        ]
-        return pairs(work[0], work[1], batches * ROUNDS)
+            batches.append([_stored(of, wanted) for of in (self.ours, self.theirs)])
+        sealers = _store(self.ours).sealer, _store(self.theirs).sealer
+        return pairs(
+            lambda batch: [open_stored(sealers[0], one) for one in batch[0]],
+            lambda batch: [open_stored(sealers[1], one) for one in batch[1]],
+            batches * ROUNDS,
+        )
 
     def storing(self) -> Figures:
         """Compare storing in batches, vectors given: milliseconds a node."""
-        root = Path(tempfile.mkdtemp(prefix="mimir-overhead-"))
+        root = Path(tempfile.mkdtemp(dir=self.folder))
         ours, theirs = Mimir(), MimirPlain()
         ours.embedder = theirs.embedder = self.ours.embedder
         try:
@@ -125,10 +147,10 @@ class Overhead:
                 part = slice(start, start + PORTION)
                 contender.fill(start, self.utterances[part], self.vectors[part])
 
-            spent: list[list[tuple[float, float]]] = [[], []]
+            spent: tuple[list[Clocked], list[Clocked]] = ([], [])
             for place, start in enumerate(range(0, len(self.utterances), PORTION)):
                 for which in (0, 1) if place % 2 else (1, 0):
-                    wall, worked = clocks(lambda which=which, start=start: fill((ours, theirs)[which], start))
+                    wall, worked = clocks(partial(fill, (ours, theirs)[which], start))
                     after = rest()
                     spent[which].append(((wall + after * 1e3) / PORTION, worked / PORTION))
             ours.close()
@@ -138,41 +160,31 @@ class Overhead:
             shutil.rmtree(root, ignore_errors=True)
 
     def parts(self) -> Figures:
-        """Time the parts of opening ten nodes one by one, in milliseconds; envelopes as long as the nodes' own."""
-        store = self.ours.memory._space.store
-        with store.read() as connection:
-            found = nodes.by_seq(connection, list(range(1, 201)))
-        stored = [one.sealed for one in found.values()]
-        sealer: Any = store.sealer
-        node = sorted(stored, key=lambda one: len(one.payload) + len(one.metadata))[len(stored) // 2]
-        with sealer._unwrap(node) as node_key:
-            contexts = (sealer._payload_context, sealer._metadata_context)
-
-            def derive() -> None:
-                for context in contexts:
-                    with envelope._derive(node_key, bytes(24), context):
-                        pass
-
-            def keys() -> None:
-                for _ in range(3):
-                    with SecretBytes(32):
-                        pass
-
-            cipher, nonce = primitives.AesGcm(bytes(32)), bytes(12)
-            sealed = cipher.seal(nonce, bytes(len(node.payload) - 72), b"")
-            metadata = primitives.xchacha20_poly1305_seal(bytes(32), bytes(24), bytes(len(node.metadata) - 72), b"")
-            ways: dict[str, Callable[[], object]] = {
-                "all of it": lambda: sealer.open_node(node),
-                "id: SHA-256 of both envelopes": lambda: envelope.node_id(node.payload, node.metadata),
-                "unwrap the node key: AES-GCM": lambda: sealer._unwrap(node).wipe(),
-                "derive two ciphers: HKDF": derive,
-                "payload: AES-GCM": lambda: primitives.AesGcm(bytes(32)).open(nonce, sealed, b""),
-                "metadata: XChaCha20-Poly1305": lambda: primitives.xchacha20_poly1305_open(
-                    bytes(32), bytes(24), metadata, b""
-                ),
-                "of these, secret buffers": keys,
-            }
-            return {name: K * repeated(way) for name, way in ways.items()}
+        """Time the parts of opening and of sealing a node of usual length one by one, in milliseconds a node."""
+        with _store(self.ours).read() as connection:
+            found = [one.sealed for one in nodes.by_seq(connection, list(range(1, 201))).values()]
+        usual = sorted(found, key=lambda one: len(one.payload) + len(one.metadata))[len(found) // 2]
+        payload, metadata, state = _store(self.ours).sealer.open_node(usual)
+        sealer = SpaceSealer(SPACE, {1: SecretBytes.random(32, os.urandom)}, os.urandom)
+        node, key = sealer.seal(payload, metadata, state), SecretBytes.random(32, os.urandom)
+        wrap, cipher, nonce, key_bytes = NodeKeyWrap(key, 1), AesGcm(bytes(32)), bytes(12), bytes(32)
+        wrapped = wrap.wrap(key, node.id, os.urandom)
+        sealed = cipher.seal(nonce, payload, b"")
+        extended = xchacha20_poly1305_seal(key_bytes, bytes(24), metadata, b"")
+        expand = partial(hkdf_expand_into, key_bytes, bytes(60))
+        outs = [memoryview(bytearray(length)) for length in (76, 88)]
+        ways: dict[str, Callable[[], object]] = {
+            "opening a node": lambda: sealer.open_node(node),
+            "… its id: SHA-256 of both envelopes": lambda: node_id(node.payload, node.metadata),
+            "… its key: unwrap, AES-GCM": lambda: wrap.unwrap(wrapped, node.id).wipe(),
+            "… two ciphers: HKDF": lambda: list(map(expand, outs)),
+            "… payload: AES-GCM": lambda: AesGcm(key_bytes).open(nonce, sealed, b""),
+            "… metadata: XChaCha20-Poly1305": lambda: xchacha20_poly1305_open(key_bytes, bytes(24), extended, b""),
+            "sealing a node, opened again before it is stored": lambda: sealer.seal(payload, metadata, state),
+        }
+        figures = {name: repeated(way) for name, way in ways.items()}
+        sealer.wipe()
+        return figures
 
     def close(self) -> None:
         """Close both."""
@@ -180,9 +192,14 @@ class Overhead:
         self.theirs.close()
 
 
-def _stored(memory: Memory, seqs: list[int]) -> list[StoredNode]:
+def _store(contender: Mimir) -> SpaceStore:
+    """Return the store beneath a memory."""
+    return contender.memory._space.space.store
+
+
+def _stored(contender: Mimir, seqs: list[int]) -> list[StoredNode]:
     """Return nodes as they are stored."""
-    with memory._space.store.read() as connection:
+    with _store(contender).read() as connection:
         return list(nodes.by_seq(connection, seqs).values())
 
 

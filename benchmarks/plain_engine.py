@@ -8,6 +8,7 @@ which costs the same), for they are bookkeeping against old copies and no cipher
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -113,7 +114,7 @@ class PlainEngine:
             folder / "space.db", PlainPages(), PlainSealer(), PinOf(self._pins, "space", bytes(16)), clock,
             size_floor=SPACE_FLOOR, words_version=TERMS_VERSION, name="the plain space",
         )  # fmt: skip
-        self.space = OpenSpace("plain", self.store, clock, SharedEmbedder(embedder))
+        self.space = OpenSpace("plain", self.store, clock, os.urandom, SharedEmbedder(embedder))
         self.memory = Memory(None, self.space)  # type: ignore[arg-type]  # it asks its vault only when it closes one
 
     def close(self) -> None:

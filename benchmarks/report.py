@@ -83,7 +83,7 @@ def _parts(results: Row, shape: Callable[[list[str], list[list[str]]], str]) -> 
         [line for size in results["sizes"] for line in _compared(size)],
     )
     newest = results["sizes"][-1]["overhead"]["parts"]
-    yield shape(["opening ten nodes, part by part", "ms"], [[name, f"{ms:.3f}"] for name, ms in newest.items()])
+    yield shape(["part by part, a node", "µs"], [[name, f"{1e3 * ms:.1f}"] for name, ms in newest.items()])
 
 
 def _contenders(size: Row) -> Iterator[list[str]]:

@@ -17,6 +17,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,10 +76,7 @@ class Worker:
         spent = []
         for number in range(start, stop):
             vector = None if vectors is None else vectors[number - start]
-            one = self.utterances[number]
-            spent.append(
-                timed(lambda number=number, one=one, vector=vector: self.contender.remember(number, one, vector))
-            )
+            spent.append(timed(partial(self.contender.remember, number, self.utterances[number], vector)))
         rest()
         return {"ms": spent}
 
