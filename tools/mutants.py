@@ -93,13 +93,11 @@ class Workplace:
 
     def measure(self, paths: list[str]) -> None:
         """Run all tests without a fault: they must pass, and say how long they take. This compiles all files too."""
-        for path in paths:
-            for stage in _stages(path):
-                if stage not in self._seconds:
-                    began = time.monotonic()
-                    if self._test(stage, None, compiled=True) != SURVIVED:
-                        raise SystemExit(f"These tests fail without any fault, so they can tell nothing: {stage}")
-                    self._seconds[stage] = time.monotonic() - began
+        for stage in dict.fromkeys(stage for path in paths for stage in _stages(path)):
+            began = time.monotonic()
+            if self._test(stage, "", None, compiled=True) != SURVIVED:
+                raise SystemExit(f"These tests fail without any fault, so they can tell nothing: {' '.join(stage)}")
+            self._seconds[stage] = time.monotonic() - began
 
     def try_out(self, mutant: Mutant) -> str:
         """Plant a mutant, run the tests that may notice it, and take it out again."""
@@ -108,22 +106,25 @@ class Workplace:
         os.replace(file, whole)
         try:
             file.write_bytes(mutant.planted_in(whole.read_bytes()))
+            own = _own_tests(mutant.path)
             for stage in _stages(mutant.path):
                 seconds = PATIENCE_SECONDS + PATIENCE * self._seconds[stage]
-                result = self._test(stage, seconds, compiled=False)
+                result = self._test(stage, "" if own in stage else own, seconds, compiled=False)
                 if result != SURVIVED:
                     return result
             return SURVIVED
         finally:
             os.replace(whole, file)  # with its old time, so that what was compiled from it is valid again
 
-    def _test(self, tests: tuple[str, ...], seconds: float | None, compiled: bool) -> str:
+    def _test(self, tests: tuple[str, ...], done: str, seconds: float | None, compiled: bool) -> str:
+        """Run tests but those of the file that is `done`, if any, for so many seconds at most."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
-        command += [*(f"--deselect={name}" for name in LEFT_OUT), *tests]
+        command += [*(f"--deselect={name}" for name in LEFT_OUT), *([f"--ignore={done}"] if done else []), *tests]
         environment = {
             **os.environ,
             "PYTHONPATH": str(self._folder / "src"),  # for the processes that tests start
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # no test of these needs one, and loading them takes a while
+            "CI": "1",  # has Hypothesis try the same examples each time, and none of them against the clock
         }
         if not compiled:
             environment["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -147,17 +148,20 @@ class Workplace:
         return SURVIVED if code == 0 else KILLED
 
 
+def _own_tests(path: str) -> str:
+    """Return the unit tests of a file, whether there are any or not."""
+    package, module = path.split("/")
+    return f"tests/unit/{package}/test_{module}"
+
+
 def _stages(path: str) -> list[tuple[str, ...]]:
     """Return the tests that may notice a fault in a file: its own first, as most faults end there, then the others.
 
     The unit tests need no fixtures from outside their folder; without those they begin five times sooner.
     """
-    package, module = path.split("/")
-    own = f"tests/unit/{package}/test_{module}"
-    apart = "--confcutdir=tests/unit"
-    if not (ROOT / own).exists():
-        return [(apart, *UNIT_TESTS), OTHER_TESTS]
-    return [(apart, own), (apart, f"--ignore={own}", *UNIT_TESTS), OTHER_TESTS]
+    own, apart = _own_tests(path), "--confcutdir=tests/unit"
+    stages = [(apart, *UNIT_TESTS), OTHER_TESTS]
+    return [(apart, own), *stages] if (ROOT / own).exists() else stages
 
 
 def _run(mutants: list[Mutant], workplaces: list[Workplace]) -> dict[str, str]:
