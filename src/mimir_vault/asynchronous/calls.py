@@ -61,7 +61,7 @@ class Stop:
         def report(done: int, total: int) -> None:
             if progress is not None:
                 progress(done, total)
-            if done < total:
+            if done < total or not total:
                 self.check()
 
         return report
@@ -102,7 +102,7 @@ def _tell(loop: asyncio.AbstractEventLoop, done: asyncio.Future[None], _: Future
 def what_became_of(job: Job[Any], verb: str, effect: Effect) -> CancelledCallError:
     """Return what is to be said of a call that was cancelled after it had begun, and is done."""
     error = job.future.exception()
-    result = job.future.result() if error is None else getattr(error, "done", None)
+    result = job.future.result() if error is None else getattr(error, "imported", None) or getattr(error, "done", None)
     hold = job.hold if effect not in (Effect.READS, Effect.COMMITS) else None
     message, committed = _finding(error, effect, hold is not None)
     report = CancelledCallError(
@@ -125,6 +125,8 @@ def _finding(error: BaseException | None, effect: Effect, in_transaction: bool) 
         return f"{ended}: what it did holds if the transaction it belongs to is committed", None
     if error is None:
         return f"{ended}: it is committed", True
+    if isinstance(error, InterruptedBatchError) and error.imported is not None:
+        return f"{ended}: {error.imported.stored:,} nodes are stored, and the same import goes on from there", None
     if isinstance(error, InterruptedBatchError):
         return f"{ended}: {len(error.done):,} nodes are stored (.result has them), the rest is not", None
     if effect is Effect.IN_PARTS:

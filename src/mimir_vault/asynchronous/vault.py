@@ -97,11 +97,13 @@ class AsyncVault:
         clock: Clock | None = None,
         random: Random = os.urandom,
         state_folder: str | os.PathLike[str] | None = None,
+        memory_budget: int | str | None = None,
     ) -> ComingVault:
         """Create a vault with one space, `main`, and return it open: awaited, or with `async with`."""
         make = partial(
             Vault.create, path, passphrase=passphrase, raw_key=raw_key, profile=profile, recovery=recovery,
             size_floor=size_floor, embedder=embedder, clock=clock, random=random, state_folder=state_folder,
+            memory_budget=memory_budget,
         )  # fmt: skip
         return ComingVault(cls._coming("create", make, Effect.WHOLE))
 
@@ -120,12 +122,14 @@ class AsyncVault:
         clock: Clock | None = None,
         random: Random = os.urandom,
         state_folder: str | os.PathLike[str] | None = None,
+        memory_budget: int | str | None = None,
     ) -> ComingVault:
         """Open a vault: awaited, or with `async with`. Without a path the one that `mimir.open()` would open."""
         make = partial(
             Vault.open, default_path() if path is None else Path(path), passphrase=passphrase,
             recovery_code=recovery_code, raw_key=raw_key, keyslot=keyslot, read_only=read_only,
             accept_rollback=accept_rollback, embedder=embedder, clock=clock, random=random, state_folder=state_folder,
+            memory_budget=memory_budget,
         )  # fmt: skip
         return ComingVault(cls._coming("open", make, Effect.READS))
 
