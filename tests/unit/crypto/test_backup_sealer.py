@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 
 import pytest
 
 from mimir_vault.crypto.backup_sealer import BackupSealer
+from mimir_vault.crypto.envelope import Context, Role, open_envelope
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.errors import TamperedError
 
@@ -57,6 +59,16 @@ def test_a_guide_opens_beside_its_own_header_alone() -> None:
     ):
         with pytest.raises(TamperedError):
             open_it()
+
+
+def test_details_are_those_of_the_format() -> None:
+    """A guide is bound to backup id and hash of the header, a portion to backup id, segment id, number and end."""
+    key, ours = SecretBytes.copy_of(bytes([1] * 32)), sealer()
+    guide = Context(Role.BACKUP, VAULT, BACKUP + hashlib.sha256(HEADER).digest())
+    portion = Context(Role.BACKUP, VAULT, BACKUP + SEGMENT + b"\0\0\1\2" + b"\1")
+
+    assert open_envelope(key, guide, ours.seal_guide(HEADER, b"guide")) == b"guide"
+    assert open_envelope(key, portion, ours.seal_portion(SEGMENT, 258, True, b"portion")) == b"portion"
 
 
 def test_ids_have_their_length() -> None:

@@ -69,6 +69,16 @@ def test_a_refused_advice_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> Non
     assert LockedPages(64).memory[:1] == b"\0"
 
 
+@linux_only
+def test_each_advice_is_given_without_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are wiped on fork also where a system has no name for keeping them out of core dumps, or refuses it."""
+    monkeypatch.setattr(mmap, "MADV_DONTDUMP", 9_999)
+    assert "wf" in flags_of(LockedPages(100))
+
+    monkeypatch.delattr(mmap, "MADV_DONTDUMP")
+    assert "wf" in flags_of(LockedPages(100))
+
+
 @forking_only
 def test_a_child_finds_its_pages_empty_and_marked() -> None:
     """The handler that runs in a forked child wipes every mapping, also without help of the kernel.
