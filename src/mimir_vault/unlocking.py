@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from mimir_vault.crypto.wiping import wipe
 from mimir_vault.errors import LockedError
 
 PASSPHRASE_FILE, PASSPHRASE_COMMAND = "MIMIR_PASSPHRASE_FILE", "MIMIR_PASSPHRASE_COMMAND"
@@ -54,11 +55,16 @@ def from_person(prompt: Prompt | None) -> bytearray | None:
 
 def read_passphrase(path: Path) -> bytearray:
     """Return the passphrase in a file, without one newline at its end; LockedError when it cannot be read."""
+    room, filled = bytearray(PASSPHRASE_BYTES_MAX + 1), 0
     try:
-        with path.open("rb") as file:
-            passphrase = bytearray(file.read(PASSPHRASE_BYTES_MAX + 1))
+        with path.open("rb", buffering=0) as file:  # A buffer of the file would keep a copy.
+            while count := file.readinto(memoryview(room)[filled:]):
+                filled += count
+        passphrase = bytearray(memoryview(room)[:filled])
     except OSError as error:
         raise LockedError(f"the passphrase file {path} cannot be read: {error.strerror}") from None
+    finally:
+        wipe(room)
     return _trimmed(passphrase, f"the passphrase file {path}")
 
 

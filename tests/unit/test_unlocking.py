@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -169,3 +170,16 @@ def test_a_prompt_that_is_cut_short(
     monkeypatch.setattr("getpass.getpass", cut)
     with pytest.raises(expected, match=says):
         prompt("Passphrase: ")
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    """What /dev/fd/3 leads to comes in pieces."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb", buffering=0) as pipe:
+        pipe.write(b"correct horse ")
+        thread = threading.Timer(0.05, lambda: (pipe.write(b"battery staple\n"), pipe.close()))
+        thread.start()
+        found = read_passphrase(Path(f"/dev/fd/{reading}"))
+        thread.join()
+    os.close(reading)
+    assert found == b"correct horse battery staple"
