@@ -23,6 +23,20 @@ Kind = Annotated[str | None, typer.Option("--kind", metavar="KIND", help="Only t
 Tags = Annotated[
     list[str] | None, typer.Option("--tag", metavar="TAG", help="Only what has this tag; again for several.")
 ]
+Under = Annotated[
+    str | None, typer.Option("--under", metavar="REF", help="Only what has a ref that begins so: prefs/ada")
+]
+Ref = Annotated[
+    str | None, typer.Option("--ref", metavar="REF", help="A name of your own, unique in the space, its parts with / "
+                             "between: prefs/ada/seat (parts that hold a /: as a JSON list). A taken one is "
+                             "superseded.")
+]  # fmt: skip
+RefOfNode = Annotated[
+    str | None, typer.Option("--ref", metavar="REF", help="The ref of the node instead of its id: prefs/ada/seat")
+]
+NodeOrRef = Annotated[
+    str | None, typer.Argument(metavar="ID", help="A node's id; its first 8 or more digits do.", show_default=False)
+]
 AsOf = Annotated[
     str | None, typer.Option("--as-of", metavar="DATE", help="The world as it was: only what had happened by then.")
 ]

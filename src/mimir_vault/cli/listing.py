@@ -7,18 +7,23 @@ from typing import Annotated, Any
 import typer
 
 from mimir_vault.cli import shapes
-from mimir_vault.cli.declarations import Kind, NodeId, Role, Session, Speaker, Tags, Where
+from mimir_vault.cli.declarations import Kind, NodeId, NodeOrRef, RefOfNode, Role, Session, Speaker, Tags, Under, Where
 from mimir_vault.cli.hits import node_line, node_rows
-from mimir_vault.cli.opening import found_node, opened_memory
+from mimir_vault.cli.opening import found_node, named_node, opened_memory
 from mimir_vault.cli.options import settings_of
 from mimir_vault.cli.output import Output
-from mimir_vault.cli.parsing import tags_condition, where_of
+from mimir_vault.cli.parsing import ref_of, tags_condition, where_of
 
 
 def list_nodes(
     ctx: typer.Context,
     limit: Annotated[int | None, typer.Option("--limit", "-n", metavar="N", help="At most so many.")] = None,
     newest: Annotated[bool, typer.Option("--newest", help="Newest first instead of oldest first.")] = False,
+    by_ref: Annotated[bool, typer.Option("--by-ref", help="In the order of refs; those without one last.")] = False,
+    hidden: Annotated[
+        bool, typer.Option("--hidden", help="What is hidden, or waits to be forgotten (see mimir keep).")
+    ] = False,
+    under: Under = None,
     where: Where = None,
     speaker: Speaker = None,
     session: Session = None,
@@ -35,17 +40,20 @@ def list_nodes(
         mimir list --speaker Ada --tag travel
         mimir list --where '{"at": {"gte": "2026-05-01T00:00+02:00"}}' --json
     """
+    if newest and by_ref:
+        raise ValueError("--newest and --by-ref are two orders; give one")
     if limit is not None and limit < 1:
         raise ValueError(f"--limit is at least 1, not {limit}")
     settings = settings_of(ctx)
     output = Output(settings)
     filters: dict[str, Any] = {
         "where": where_of(where, speaker=speaker, role=role, kind=kind, tags=tags_condition(tag)),
-        "user": settings.user, "agent": settings.agent, "session": session,
+        "session": session, "under": ref_of(under, "--under") or (), "hidden": hidden,
     }  # fmt: skip
+    order = "ref" if by_ref else "newest" if newest else "oldest"
     shown = 0
     with opened_memory(settings, output) as memory:
-        for node in memory.nodes(order="newest" if newest else "oldest", limit=limit, **filters):
+        for node in memory.nodes(order=order, limit=limit, **filters):
             shown += 1
             if output.json:
                 output.value(shapes.node_value(node))
@@ -55,17 +63,18 @@ def list_nodes(
         output.notice("there is nothing")
 
 
-def show(ctx: typer.Context, node_id: NodeId) -> None:
+def show(ctx: typer.Context, node_id: NodeOrRef = None, ref: RefOfNode = None) -> None:
     """Show one node with all its fields.
 
     Examples:
         mimir show 3f9a0c21
+        mimir show --ref prefs/ada/seat
         mimir show 3f9a0c21 --json
     """
     settings = settings_of(ctx)
     output = Output(settings)
     with opened_memory(settings, output) as memory:
-        node = found_node(memory, settings, node_id)
+        node = named_node(memory, settings, node_id, ref)
     if output.json:
         output.value(shapes.node_value(node))
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mimir_vault.model.clock import parse_moment
@@ -24,6 +24,19 @@ def local_moment(text: str | None, name: str) -> datetime | None:
         except (OverflowError, ValueError, OSError):
             raise ValueError(f"{name} {text[:60]!r} lies outside the years that can be stored") from None
     return parse_moment(moment, name)
+
+
+_SPANS = {"w": 7 * 86_400, "d": 86_400, "h": 3_600, "m": 60, "s": 1}
+
+
+def time_span(text: str | None, name: str) -> timedelta | None:
+    """Return a span of time written like 7d, 12h or 30m; None for none."""
+    if text is None:
+        return None
+    number, unit = text.strip()[:-1], text.strip()[-1:].lower()
+    if unit not in _SPANS or not number.isdecimal() or len(number) > 9:
+        raise ValueError(f"{name} {text[:40]!r} is no span of time; write it like 7d, 12h or 30m")
+    return timedelta(seconds=int(number) * _SPANS[unit])
 
 
 def json_value(text: str, name: str) -> Any:
@@ -52,6 +65,20 @@ def where_of(text: str | None, **fields: Any) -> dict[str, Any] | None:
     if not parts:
         return None
     return parts[0] if len(parts) == 1 else {"and": parts}
+
+
+def ref_of(text: str | None, name: str) -> tuple[str, ...] | None:
+    """Return a ref from its parts with / between, or from a JSON list of them; None for none."""
+    if text is None:
+        return None
+    if text.lstrip().startswith("["):
+        parts = json_value(text, name)
+        if not parts or not all(isinstance(part, str) for part in parts):
+            raise ValueError(f"{name} is a list of at least one text, or parts with / between: prefs/ada/seat")
+        return tuple(parts)
+    if not text.strip("/"):
+        raise ValueError(f"{name} is empty; write it like prefs/ada/seat")
+    return tuple(text.strip("/").split("/"))
 
 
 def tags_condition(tags: Sequence[str] | None) -> dict[str, Any] | None:

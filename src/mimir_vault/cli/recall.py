@@ -7,13 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from mimir_vault.cli import shapes
-from mimir_vault.cli.declarations import AsOf, Kind, KnownAt, Query, Role, Session, Speaker, Tags, Where
+from mimir_vault.cli.declarations import AsOf, Kind, KnownAt, Query, Role, Session, Speaker, Tags, Under, Where
 from mimir_vault.cli.hits import write_hit
 from mimir_vault.cli.opening import opened_memory
 from mimir_vault.cli.options import settings_of
 from mimir_vault.cli.output import Output
-from mimir_vault.cli.parsing import local_moment, tags_condition, where_of
-from mimir_vault.cli.settings import Settings
+from mimir_vault.cli.parsing import local_moment, ref_of, tags_condition, where_of
 
 
 def recall(
@@ -28,6 +27,7 @@ def recall(
     tag: Tags = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
+    under: Under = None,
     lane: Annotated[
         list[str] | None, typer.Option("--lane", metavar="LANE", help="Find in this way only: dense (by meaning) or "
                                        "lexical (by words); again for both.")
@@ -50,7 +50,7 @@ def recall(
     """
     settings = settings_of(ctx)
     output = Output(settings)
-    filters = _filters(settings, where, speaker, session, role, kind, tag, as_of, known_at)
+    filters = _filters(where, speaker, session, role, kind, tag, as_of, known_at, under)
     with opened_memory(settings, output) as memory:
         hits = memory.recall(
             query, k=k, lanes=tuple(lane) if lane else None, min_score=min_score, collapse=collapse, explain=explain,
@@ -83,6 +83,7 @@ def context(
     tag: Tags = None,
     as_of: AsOf = None,
     known_at: KnownAt = None,
+    under: Under = None,
 ) -> None:  # fmt: skip
     """Collect what is known about something as text for a prompt.
 
@@ -95,7 +96,7 @@ def context(
     """
     settings = settings_of(ctx)
     output = Output(settings)
-    filters = _filters(settings, where, speaker, session, role, kind, tag, as_of, known_at)
+    filters = _filters(where, speaker, session, role, kind, tag, as_of, known_at, under)
     with opened_memory(settings, output) as memory:
         found = memory.context(query, budget=budget, **filters)
     if output.json:
@@ -107,15 +108,14 @@ def context(
 
 
 def _filters(
-    settings: Settings, where: str | None, speaker: str | None, session: str | None, role: str | None,
-    kind: str | None, tags: list[str] | None, as_of: str | None, known_at: str | None,
+    where: str | None, speaker: str | None, session: str | None, role: str | None, kind: str | None,
+    tags: list[str] | None, as_of: str | None, known_at: str | None, under: str | None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the keywords that restrict what is found."""
     return {
         "where": where_of(where, speaker=speaker, role=role, kind=kind, tags=tags_condition(tags)),
-        "user": settings.user,
-        "agent": settings.agent,
         "session": session,
+        "under": ref_of(under, "--under") or (),
         "as_of": local_moment(as_of, "--as-of"),
         "known_at": local_moment(known_at, "--known-at"),
     }

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mimir_vault.cli import shapes
+from mimir_vault.cli.declarations import Ref
 from mimir_vault.cli.exit_codes import Interrupted
 from mimir_vault.cli.opening import opened_memory
 from mimir_vault.cli.options import settings_of
 from mimir_vault.cli.output import Output
-from mimir_vault.cli.parsing import local_moment, metadata_of
+from mimir_vault.cli.parsing import local_moment, metadata_of, ref_of
 from mimir_vault.cli.settings import Settings
 from mimir_vault.cli.text import counted, short_id
 
@@ -48,6 +49,11 @@ def remember(
                                        "object; again for several.")
     ] = None,
     kind: Annotated[str, typer.Option("--kind", metavar="KIND", help="What it is: turn (default), fact, …")] = "turn",
+    ref: Ref = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="DATE", help="When it is to be forgotten by itself.")
+    ] = None,
+    pinned: Annotated[bool, typer.Option("--pinned", help="First in every context.")] = False,
 ) -> None:  # fmt: skip
     """Remember a text, or what comes in on standard input.
 
@@ -56,6 +62,7 @@ def remember(
     Examples:
         mimir remember "I prefer window seats" --speaker Ada --session s1
         mimir remember "The boiler was serviced" --at 2026-05-01 --tag house
+        mimir remember "The aisle is fine too" --ref prefs/ada/seat
         mimir remember - < notes.txt
         git log --oneline | mimir remember - --lines --tag git
     """
@@ -65,9 +72,12 @@ def remember(
     output = Output(settings)
     if lines and text != "-":
         raise ValueError("--lines splits standard input; give - in place of the text")
+    if lines and ref is not None:
+        raise ValueError("--ref names one node; it does not go with --lines")
     fields = Draft(
-        text="" if text == "-" else text, speaker=speaker, role=role, session=session, user=settings.user,
-        agent=settings.agent, kind=kind, at=local_moment(at, "--at"), tags=tag or (), metadata=metadata_of(metadata),
+        text="" if text == "-" else text, speaker=speaker, role=role, session=session, kind=kind,
+        at=local_moment(at, "--at"), tags=tag or (), metadata=metadata_of(metadata), ref=ref_of(ref, "--ref"),
+        expires_at=local_moment(expires, "--expires"), pinned=pinned,
     )  # fmt: skip
     if lines:
         _remember_lines(settings, output, fields)

@@ -63,5 +63,6 @@ def receipt_value(receipt: Receipt) -> dict[str, Any]:
         "on_disk": receipt.on_disk,
         "current_again": list(receipt.current_again),
         "dry_run": receipt.dry_run,
+        "due": receipt.due,
         "out_of_reach": receipt.out_of_reach,
     }
