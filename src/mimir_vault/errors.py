@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mimir_vault.model.import_done import ImportDone
     from mimir_vault.model.node import Node
 
 
@@ -88,11 +89,15 @@ class ReadOnlyError(StorageError):
 
 
 class InterruptedBatchError(MimirError):
-    """A batch ended early; what was stored before is kept."""
+    """A batch ended early; what was stored before is kept.
 
-    def __init__(self, message: str, done: list[Node]) -> None:
+    `done` holds the nodes that are stored. An import may be longer than memory: there `done` is empty, and `imported`
+    says what it did.
+    """
+
+    def __init__(self, message: str, done: list[Node], imported: ImportDone | None = None) -> None:
         super().__init__(message)
-        self.done = done
+        self.done, self.imported = done, imported
 
 
 class CancelledCallError(MimirError):

@@ -100,7 +100,7 @@ def _nodes(
     }
 
 
-def _candidates(space: ViewedSpace, filter_: Filter, *, hidden: bool = False) -> tuple[Seqs, NDArray[np.bool_]]:
+def candidates(space: ViewedSpace, filter_: Filter, *, hidden: bool = False) -> tuple[Seqs, NDArray[np.bool_]]:
     """Return the seqs that may pass a filter, ascending, and which of them surely do."""
     with space.search() as (connection, index):
         found = index.masks(connection, filter_)
@@ -116,7 +116,7 @@ def iterate(
     space: ViewedSpace, filter_: Filter, order: str, limit: int | None, after: str | None, *, hidden: bool = False
 ) -> Iterator[Node]:
     """Yield the nodes that pass a filter, one batch opened at a time."""
-    seqs, _ = _candidates(space, filter_, hidden=hidden)
+    seqs, _ = candidates(space, filter_, hidden=hidden)
     if order == "ref":
         seqs = _by_ref(space, seqs)
     elif order == "newest":
@@ -167,7 +167,7 @@ def _iterate(
 
 def count(space: ViewedSpace, filter_: Filter) -> int:
     """Return how many nodes pass; only those that the facets do not decide are opened."""
-    seqs, sure = _candidates(space, filter_)
+    seqs, sure = candidates(space, filter_)
     return int(sure.sum()) + sum(1 for _ in _iterate(space, filter_, seqs[~sure], None))
 
 

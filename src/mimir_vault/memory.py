@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,6 +23,8 @@ from mimir_vault.viewed_space import ViewedSpace
 
 if TYPE_CHECKING:
     from mimir_vault.embed.embedder import Embedder
+    from mimir_vault.interchange.given_file import GivenFile
+    from mimir_vault.model.import_done import ImportDone
     from mimir_vault.vault import Vault
 
 
@@ -150,6 +152,35 @@ class Memory(ReadableMemory):
             NotFoundError: there is no such node.
         """
         return superseding.supersede(self._space, node_id, text, fields)
+
+    def import_from(
+        self, file: GivenFile, format: str | None = None, *, import_id: str | None = None,
+        fields: Mapping[str, str] | None = None, ignore: Collection[str] = (), skip_bad: bool = False,
+        local_time: bool = False, progress: Callable[[int, int], None] | None = None,
+    ) -> ImportDone:  # fmt: skip
+        """Remember what a file of JSON Lines holds, each line once, however often the file is imported.
+
+        A line is an object with the fields of a `Draft`, or one of an export. Nodes carry `metadata.import_id`, and
+        `forget(where=done.undo)` undoes the import. Links of an export are made to the nodes their targets have become;
+        when a node was recorded cannot be kept.
+
+        Args:
+            file: a path or an open file. format: "jsonl".
+            import_id: a name for this import, else one that follows from what the file holds. A line without a ref of
+                its own and without `at` is the same line in the same file only, or under the same name.
+            fields: names that fields have in the file, `{"text": "content"}`; `metadata.NAME` keeps what is no field.
+            ignore: names to leave out. skip_bad: go on after lines that cannot be imported.
+            local_time: read moments without a time zone as this machine's.
+            progress: called with bytes done and in all (0 where nobody knows).
+
+        Raises:
+            InterruptedBatchError: it ended early; `.imported` says what is done, the cause is chained, and the same
+            import goes on from there. When nothing was stored yet, the cause itself: a ValueError names a bad line.
+        """
+        from mimir_vault.interchange import importing
+
+        how = importing.wanted(format, import_id, fields, ignore, skip_bad=skip_bad, local_time=local_time)
+        return importing.import_from(self._space, file, how, progress)
 
     def move(self, old_ref: Sequence[str], new_ref: Sequence[str]) -> int:
         """Give the nodes of a ref and of all refs below it other refs; return how many refs were moved.

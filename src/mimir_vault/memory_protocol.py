@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
+from typing import IO, TYPE_CHECKING, Any, Protocol, Self, TypedDict, Unpack, runtime_checkable
 
 if TYPE_CHECKING:
+    import os
     from datetime import datetime, timedelta
 
     import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mimir_vault.model.draft import Draft
     from mimir_vault.model.filter import Filter
     from mimir_vault.model.hit import Context, Hits
+    from mimir_vault.model.import_done import ImportDone
     from mimir_vault.model.link import Link
     from mimir_vault.model.node import Node
     from mimir_vault.model.receipt import Receipt
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     """A filter: fields with values or conditions, or None for everything."""
     Moment = datetime | str | None
     """A moment with its time zone, as a datetime or as ISO 8601 text."""
+    File = str | os.PathLike[str] | IO[Any]
+    """A path, or a file that is open."""
 
 Ref = tuple[str, ...]
 """A caller's own name for a node."""
@@ -236,6 +240,51 @@ class MemoryProtocol(Protocol):
         """Bring a node back that `hide`, or `forget` with a grace that still lasts, took out of answers; return it."""
 
     # -- the space itself -----------------------------------------------------------------------------------------
+
+    def export_to(
+        self, file: File, format: str = "jsonl", *, where: Where = None, under: Sequence[str] = (),
+        user: str | None = None, agent: str | None = None, session: str | None = None, overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> int:  # fmt: skip
+        """Write the nodes that pass a filter to a file, in clear, and return how many.
+
+        Superseded nodes are written too, the oldest first; hidden ones are not.
+
+        Args:
+            file: a path, where the file is whole or not there and only its owner may read it; or an open file.
+            format: "jsonl", a node a line with all its fields, which `import_from` reads; or "markdown", for people.
+            where, under, user, agent, session: as in `recall`.
+            overwrite: replace a file that lies there. progress: called with nodes done and in all.
+
+        Raises:
+            ExistsError: a file lies there already. NotFoundError: there is no such folder.
+            DiskFullError, ReadOnlyError, StorageError: the file cannot be written.
+        """
+
+    def import_from(
+        self, file: File, format: str | None = None, *, import_id: str | None = None,
+        fields: Mapping[str, str] | None = None, ignore: Collection[str] = (), skip_bad: bool = False,
+        local_time: bool = False, progress: Progress | None = None,
+    ) -> ImportDone:  # fmt: skip
+        """Remember what a file of JSON Lines holds, each line once, however often the file is imported.
+
+        A line is an object with the fields of a `Draft`, or one of an export. Nodes carry `metadata.import_id`, and
+        `forget(where=done.undo)` undoes the import. Links of an export are made to the nodes their targets have become;
+        when a node was recorded cannot be kept.
+
+        Args:
+            file: a path or an open file. format: "jsonl".
+            import_id: a name for this import, else one that follows from what the file holds. A line without a ref of
+                its own and without `at` is the same line in the same file only, or under the same name.
+            fields: names that fields have in the file, `{"text": "content"}`; `metadata.NAME` keeps what is no field.
+            ignore: names to leave out. skip_bad: go on after lines that cannot be imported.
+            local_time: read moments without a time zone as this machine's.
+            progress: called with bytes done and in all (0 where nobody knows).
+
+        Raises:
+            InterruptedBatchError: it ended early; `.imported` says what is done, the cause is chained, and the same
+            import goes on from there. When nothing was stored yet, the cause itself: a ValueError names a bad line.
+        """
 
     def verify(self, *, full: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Check that everything is as it was written; with `full` open every node. An empty list is good news."""

@@ -9,23 +9,23 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from mimir_vault.errors import ExistsError, NotFoundError
+from mimir_vault.errors import NotFoundError
 from mimir_vault.findable import Found
+from mimir_vault.imported import Imported
 from mimir_vault.merging import Duplicates
 from mimir_vault.model.clock import offset_seconds, to_micros
-from mimir_vault.model.codec import CODEC_VERSION, Metadata, Payload, State, decode_values, encode
+from mimir_vault.model.codec import CODEC_VERSION, Metadata, Payload, State, encode
 from mimir_vault.model.draft import Draft, metadata_json
 from mimir_vault.model.link import LINK_KINDS
 from mimir_vault.model.node import Node
 from mimir_vault.reading import OpenedNode, as_node
-from mimir_vault.store import nodes, refs, vectors
+from mimir_vault.store import nodes, vectors
 from mimir_vault.store.names import Thread
 from mimir_vault.store.vectors import Model
 from mimir_vault.store.writer import Writer
+from mimir_vault.versions import Versions, open_vector, passages_given
 from mimir_vault.viewed_space import ViewedSpace
 
-IMPORT_ID = "import_id"
-"""Name in the metadata of an imported node that says which import brought it; it is no part of what the node says."""
 SUPERSEDES = LINK_KINDS.index("supersedes")
 
 
@@ -39,12 +39,16 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A draft that was checked and filled in by the view, with the unit vectors that its owner gave, float32 (n, d)."""
+    """A draft that was checked and filled in by the view, with the unit vectors that its owner gave, float32 (n, d).
+
+    `kept` is what its vectors are taken over from, `origin` the id that an imported node had where it was exported.
+    """
 
     draft: Draft
     vectors: NDArray[np.float32] | None = None
     mergeable: bool = False
     kept: Kept | None = None
+    origin: bytes | None = None
 
     @property
     def merges(self) -> bool:
@@ -56,19 +60,21 @@ class Putting:
     """Puts nodes, one after the other, inside one write transaction."""
 
     def __init__(
-        self, space: ViewedSpace, writer: Writer, model: Model | None, *, imported: bool = False, merges: bool = False
-    ) -> None:
+        self, space: ViewedSpace, writer: Writer, model: Model | None, *, imported: Imported | None = None,
+        merges: bool = False,
+    ) -> None:  # fmt: skip
         self._space, self._writer, self._model, self._imported = space, writer, model, imported
+        self._versions = Versions(space, writer.connection, model, imported)
         self._duplicates = Duplicates(space, writer.connection) if merges else None
 
     def put(self, one: Ready, found: Found) -> Node:
         """Store one node and return it, or the node that says the same: its ref's holder, with "merge" any node."""
         draft = one.draft
-        links = [(LINK_KINDS.index(link.kind), bytes.fromhex(link.target)) for link in draft.links]
-        self._check_targets([target for _, target in links])
+        links = self._links(draft)
         if draft.ref is not None:
-            there, holder = self._holder(draft, one.vectors)
+            there, holder = self._versions.find(draft, one.vectors)
             if there is not None:
+                self._note(one, there)
                 return as_node(there)
             if holder is not None:
                 links.append((SUPERSEDES, holder))
@@ -79,7 +85,20 @@ class Putting:
         opened = self._put(one, found, links)
         if self._duplicates is not None:
             self._duplicates.note(opened)
+        self._note(one, opened)
         return as_node(opened)
+
+    def _note(self, one: Ready, opened: OpenedNode) -> None:
+        if self._imported is not None and one.draft.ref is not None:
+            self._imported.note(one.origin, one.draft.ref, opened.stored.seq)
+
+    def _links(self, draft: Draft) -> list[tuple[int, bytes]]:
+        """Return the links of a draft as (kind, id)."""
+        if self._imported is not None:
+            return self._imported.links(self._writer.connection, draft.links, draft.session)
+        links = [(LINK_KINDS.index(link.kind), bytes.fromhex(link.target)) for link in draft.links]
+        self._check_targets([target for _, target in links])
+        return links
 
     def _put(self, one: Ready, found: Found, links: list[tuple[int, bytes]]) -> OpenedNode:
         draft, writer = one.draft, self._writer
@@ -103,7 +122,7 @@ class Putting:
             expires=to_micros(expires) if isinstance(expires, datetime) else None, pinned=draft.pinned, hidden=False,
             forget_at=None, seen=0, last_seen=None,
         )  # fmt: skip
-        payload = Payload(CODEC_VERSION, draft.text, draft.data, _passages(draft))
+        payload = Payload(CODEC_VERSION, draft.text, draft.data, passages_given(draft))
         kept = self._kept(one)
         stored = writer.put(
             encode(payload), metadata, state, found.by(self._model), thread, vectors_of=kept.stored.seq if kept else 0
@@ -127,46 +146,6 @@ class Putting:
             if target not in seen:
                 raise NotFoundError(f"a link points to node {target.hex()}, which is not in this space")
 
-    def _holder(self, draft: Draft, given: NDArray[np.float32] | None) -> tuple[OpenedNode | None, bytes | None]:
-        """Return the node of the draft's ref that says the same already, and the id of the one it will supersede."""
-        assert draft.ref is not None
-        connection = self._writer.connection
-        seqs = refs.versions(connection, draft.ref)
-        if not seqs:
-            return None, None
-        opened = self._space.opened(connection, seqs if self._imported else seqs[-1:])
-        if seqs[-1] not in opened:
-            raise ExistsError(f"the ref {draft.ref!r:.200} is taken by a node outside of this view; choose another")
-        holder = opened[seqs[-1]]
-        for one in [holder, *reversed(opened.values())]:
-            if (
-                self._is_there(one)
-                and _is_same(one, draft, import_counts=not self._imported)
-                and (given is None or self._has_vectors(one, given))
-            ):
-                return one, None
-        return None, holder.stored.sealed.id
-
-    def _is_there(self, opened: OpenedNode) -> bool:
-        """Say whether a node is neither hidden nor expired: one that is gone for its owner is not found again."""
-        state = opened.state
-        return not state.hidden and (state.expires is None or state.expires > self._space.clock.now())
-
-    def _has_vectors(self, opened: OpenedNode, given: NDArray[np.float32]) -> bool:
-        """Say whether a node has just these vectors of its owner's."""
-        if self._model is None:
-            return False
-        sealed = vectors.sealed_of(self._writer.connection, [opened.stored.seq])
-        rows = [
-            np.frombuffer(self._open_vector(opened, self._model, one, window), "<f4")
-            for window, one in enumerate(sealed.get((opened.stored.seq, self._model.code), ()))
-        ]
-        return len(rows) == len(given) and all(map(np.array_equal, rows, given))
-
-    def _open_vector(self, opened: OpenedNode, model: Model, sealed: bytes, window: int) -> bytes:
-        sealer = self._space.store.sealer
-        return sealer.open_vector(opened.stored.sealed, sealed, vectors.about(model, window))
-
     def _kept(self, one: Ready) -> OpenedNode | None:
         if one.kept is None:
             return None
@@ -181,30 +160,5 @@ class Putting:
         connection = self._writer.connection
         models = {one.code: one for one in vectors.models(connection)}
         for (_, code), sealed in vectors.sealed_of(connection, [old.stored.seq]).items():
-            given = [self._open_vector(old, models[code], one, window) for window, one in enumerate(sealed)]
+            given = [open_vector(self._space, old, models[code], one, window) for window, one in enumerate(sealed)]
             self._writer.put_given(new.stored, models[code], given)
-
-
-def _passages(draft: Draft) -> tuple[str, ...] | None:
-    return None if isinstance(draft.index, bool) else tuple(draft.index)
-
-
-def _is_same(old: OpenedNode, draft: Draft, *, import_counts: bool) -> bool:
-    """Say whether a draft brings nothing new to a node of its ref; which import brought it may be left aside."""
-    metadata, payload, state = old.metadata, old.payload, old.state
-    same_time = not isinstance(draft.at, datetime) or to_micros(draft.at) == metadata.at
-    expires = to_micros(draft.expires_at) if isinstance(draft.expires_at, datetime) else None
-    values, given = metadata.values, metadata_json(draft.metadata)
-    if not import_counts:
-        values, given = _without_import(values), _without_import(given)
-    return same_time and (expires, draft.pinned) == (state.expires, state.pinned) and (
-        payload.text, payload.data, payload.passages, values, metadata.tags, metadata.kind, metadata.speaker,
-        metadata.role, metadata.user, metadata.agent, metadata.session, metadata.indexed,
-    ) == (
-        draft.text, draft.data, _passages(draft), given, tuple(draft.tags), draft.kind, draft.speaker,
-        draft.role, draft.user, draft.agent, draft.session, draft.index is not False,
-    )  # fmt: skip
-
-
-def _without_import(values: str) -> str:
-    return metadata_json({name: value for name, value in decode_values(values).items() if name != IMPORT_ID})

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mimir_vault.embed.embedder import CheckedEmbedder
+    from mimir_vault.interchange.given_file import GivenFile
 
 QUERY_BYTES_MAX = 64 << 10
 """Longest query, in bytes of UTF-8: the model reads its beginning, the lexical lane all of it."""
@@ -214,6 +215,31 @@ class ReadableMemory:
 
         self._space.check_open()
         return vectors_of(self._space, node_ids)
+
+    def export_to(
+        self, file: GivenFile, format: str = "jsonl", *, where: Where = None, under: Sequence[str] = (),
+        user: str | None = None, agent: str | None = None, session: str | None = None, overwrite: bool = False,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> int:  # fmt: skip
+        """Write the nodes that pass a filter to a file, in clear, and return how many.
+
+        Superseded nodes are written too, the oldest first; hidden ones are not.
+
+        Args:
+            file: a path, where the file is whole or not there and only its owner may read it; or an open file.
+            format: "jsonl", a node a line with all its fields, which `import_from` reads; or "markdown", for people.
+            where, under, user, agent, session: as in `recall`.
+            overwrite: replace a file that lies there. progress: called with nodes done and in all.
+
+        Raises:
+            ExistsError: a file lies there already. NotFoundError: there is no such folder.
+            DiskFullError, ReadOnlyError, StorageError: the file cannot be written.
+        """
+        from mimir_vault.interchange.exporting import export_to
+
+        self._space.check_open()
+        filter_ = self._space.view.parse(where, user=user, agent=agent, session=session, under=under)
+        return export_to(self._space, file, format, filter_, overwrite=overwrite, progress=progress)
 
 
 def check_count(value: object, name: str, most: int) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mimir_vault.errors import InterruptedBatchError
 from mimir_vault.findable import Body, Found, find_by
+from mimir_vault.imported import Imported
 from mimir_vault.model.draft import Draft, check_draft, metadata_json
 from mimir_vault.model.node import Node
 from mimir_vault.putting import Putting, Ready
@@ -89,13 +90,8 @@ def passages_of(draft: Draft) -> tuple[str, ...]:
     return tuple(draft.index)
 
 
-def remember_many(
-    space: ViewedSpace, drafts: Iterable[Draft], progress: Progress | None = None, *, imported: bool = False
-) -> list[Node]:
-    """Store drafts in order, one node each; see `Memory.remember_many`.
-
-    With `imported` a draft that any version of its ref already says is not stored again.
-    """
+def remember_many(space: ViewedSpace, drafts: Iterable[Draft], progress: Progress | None = None) -> list[Node]:
+    """Store drafts in order, one node each; see `Memory.remember_many`."""
     space.check_writable()
     if isinstance(drafts, (str, bytes, Draft)) or not isinstance(drafts, Iterable):
         raise TypeError(f"remember_many takes an iterable of Drafts, not {type(drafts).__name__}")
@@ -103,14 +99,17 @@ def remember_many(
     checked: Iterator[Ready] | list[Ready] = (ready(space, draft) for draft in drafts)
     if isinstance(drafts, Sequence):
         checked = list(checked)
-    return store_all(space, checked, progress, total, imported=imported)
+    return store_all(space, checked, progress, total)
 
 
 def store_all(
     space: ViewedSpace, checked: Iterator[Ready] | list[Ready], progress: Progress | None = None, total: int = 0, *,
-    imported: bool = False,
+    imported: Imported | None = None,
 ) -> list[Node]:  # fmt: skip
-    """Embed and store checked drafts; inside a transaction all of them are embedded before the first is stored."""
+    """Embed and store checked drafts; inside a transaction all of them are embedded before the first is stored.
+
+    With `imported` a draft is not stored again that a version of its ref says, and links are those of the file.
+    """
     done: list[Node] = []
     transaction = space.space.transaction
     try:
@@ -168,7 +167,7 @@ def _take(drafts: Iterator[Ready], most: int) -> tuple[list[Ready], Exception | 
     return batch, None
 
 
-def _store(space: ViewedSpace, batch: Sequence[Prepared], imported: bool) -> Iterator[list[Node]]:
+def _store(space: ViewedSpace, batch: Sequence[Prepared], imported: Imported | None) -> Iterator[list[Node]]:
     """Commit a batch, at most `BATCH_NODES` in one transaction, and fewer when that takes long."""
     rest = list(batch)
     whole = space.space.transaction is not None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from mimir_vault.errors import NotFoundError
+from mimir_vault.imported import IMPORT_ID
 from mimir_vault.model.draft import Draft, make_draft
 from mimir_vault.model.link import Link
 from mimir_vault.model.node import Node
@@ -21,7 +22,10 @@ CARRIED = (
     "text", "speaker", "role", "session", "user", "agent", "kind", "tags", "metadata", "ref", "data", "expires_at",
     "pinned",
 )  # fmt: skip
-"""Fields that a successor takes over; its `at` is the moment of superseding, and links belong to one version."""
+"""Fields that a successor takes over; its `at` is the moment of superseding, and links belong to one version.
+
+Of the metadata it has all but the import id: no import brought it, so undoing one must not take it away.
+"""
 
 
 def supersede(space: ViewedSpace, node_id: str, text: str | None, fields: Mapping[str, Any]) -> Node:
@@ -57,6 +61,7 @@ def successor(old: OpenedNode, text: str | None, fields: Mapping[str, Any]) -> D
     """Return the draft that supersedes a node, with what is not given carried over."""
     node = as_node(old)
     carried: dict[str, Any] = {name: getattr(node, name) for name in CARRIED}
+    carried["metadata"] = {name: value for name, value in node.metadata.items() if name != IMPORT_ID}
     if not old.metadata.indexed:
         carried["index"] = False
     elif old.payload.passages is not None and text in (None, node.text):

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from mimir_vault.asynchronous.vault import AsyncVault
     from mimir_vault.checking import Finding
     from mimir_vault.embed.embedder import Embedder
-    from mimir_vault.memory_protocol import Moment, Where
+    from mimir_vault.memory_protocol import File, Moment, Where
     from mimir_vault.model.draft import Draft
     from mimir_vault.model.hit import Context, Hits
+    from mimir_vault.model.import_done import ImportDone
     from mimir_vault.model.link import Link
     from mimir_vault.model.node import Node
     from mimir_vault.model.receipt import Receipt
@@ -231,6 +232,38 @@ class AsyncMemory:
         return await self._run("keep", Effect.WHOLE, lambda memory: memory.keep(node_id, ref=ref))
 
     # -- the space itself -----------------------------------------------------------------------------------------
+
+    async def export_to(
+        self, file: File, format: str = "jsonl", *, where: Where = None, under: Sequence[str] = (),
+        user: str | None = None, agent: str | None = None, session: str | None = None, overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> int:  # fmt: skip
+        """Write the nodes that pass a filter to a file as JSON Lines or Markdown, in clear; return how many."""
+        stop = Stop()
+        return await self._run(
+            "export_to", Effect.READS,
+            lambda memory: memory.export_to(
+                file, format, where=where, under=under, user=user, agent=agent, session=session, overwrite=overwrite,
+                progress=stop.progress(progress),
+            ),
+            stop,
+        )  # fmt: skip
+
+    async def import_from(
+        self, file: File, format: str | None = None, *, import_id: str | None = None,
+        fields: Mapping[str, str] | None = None, ignore: Collection[str] = (), skip_bad: bool = False,
+        local_time: bool = False, progress: Progress | None = None,
+    ) -> ImportDone:  # fmt: skip
+        """Remember what a file holds; each line once, however often the same file is imported."""
+        stop = Stop()
+        return await self._run(
+            "import_from", Effect.IN_PARTS,
+            lambda memory: memory.import_from(
+                file, format, import_id=import_id, fields=fields, ignore=ignore, skip_bad=skip_bad,
+                local_time=local_time, progress=stop.progress(progress),
+            ),
+            stop,
+        )  # fmt: skip
 
     async def verify(self, *, full: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Check that everything is as it was written; with `full` open every node. An empty list is good news."""

@@ -1,0 +1,105 @@
+"""Versions of a ref: whether one of them says already what a draft says, and which one a draft would supersede."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+import apsw
+import numpy as np
+from numpy.typing import NDArray
+
+from mimir_vault.errors import ExistsError
+from mimir_vault.imported import IMPORT_ID, Imported
+from mimir_vault.model.clock import to_micros
+from mimir_vault.model.codec import decode_values
+from mimir_vault.model.draft import Draft, metadata_json
+from mimir_vault.reading import OpenedNode
+from mimir_vault.store import refs, vectors
+from mimir_vault.store.vectors import Model
+from mimir_vault.viewed_space import ViewedSpace
+
+
+class Versions:
+    """Looks at the versions of refs in one state of a space, with the vectors that owners gave by one model."""
+
+    def __init__(
+        self, space: ViewedSpace, connection: apsw.Connection, model: Model | None, imported: Imported | None = None
+    ) -> None:
+        self._space, self._connection, self._model, self._imported = space, connection, model, imported
+
+    def find(self, draft: Draft, given: NDArray[np.float32] | None) -> tuple[OpenedNode | None, bytes | None]:
+        """Return the version of the draft's ref that says the same already, and the id of the one it would supersede.
+
+        That version is the newest; in an import any, the oldest first, that no earlier line stands for.
+
+        Raises:
+            ExistsError: the ref is taken by a node that the view does not let through.
+        """
+        assert draft.ref is not None
+        seqs = refs.versions(self._connection, draft.ref)
+        if not seqs:
+            return None, None
+        opened = self._space.opened(self._connection, seqs if self._imported is not None else seqs[-1:])
+        if seqs[-1] not in opened:
+            raise ExistsError(f"the ref {draft.ref!r:.200} is taken by a node outside of this view; choose another")
+        holder = opened[seqs[-1]]
+        for one in self._candidates(opened):
+            if (
+                self.is_there(one)
+                and is_same(one, draft, import_counts=self._imported is None)
+                and (given is None or self._has_vectors(one, given))
+            ):
+                return one, None
+        return None, holder.stored.sealed.id
+
+    def _candidates(self, opened: dict[int, OpenedNode]) -> Iterable[OpenedNode]:
+        imported = self._imported
+        return [one for seq, one in sorted(opened.items()) if imported is None or not imported.is_noted(seq)]
+
+    def is_there(self, opened: OpenedNode) -> bool:
+        """Say whether a node is neither hidden nor expired: one that is gone for its owner is not found again."""
+        state = opened.state
+        return not state.hidden and (state.expires is None or state.expires > self._space.clock.now())
+
+    def _has_vectors(self, opened: OpenedNode, given: NDArray[np.float32]) -> bool:
+        """Say whether a node has just these vectors of its owner's."""
+        if self._model is None:
+            return False
+        sealed = vectors.sealed_of(self._connection, [opened.stored.seq])
+        rows = [
+            np.frombuffer(open_vector(self._space, opened, self._model, one, window), "<f4")
+            for window, one in enumerate(sealed.get((opened.stored.seq, self._model.code), ()))
+        ]
+        return len(rows) == len(given) and all(map(np.array_equal, rows, given))
+
+
+def open_vector(space: ViewedSpace, opened: OpenedNode, model: Model, sealed: bytes, window: int) -> bytes:
+    """Return a vector that a node's owner gave, float32 bytes."""
+    return space.store.sealer.open_vector(opened.stored.sealed, sealed, vectors.about(model, window))
+
+
+def passages_given(draft: Draft) -> tuple[str, ...] | None:
+    """Return the passages that are searched in place of the text, None where there are none."""
+    return None if isinstance(draft.index, bool) else tuple(draft.index)
+
+
+def is_same(old: OpenedNode, draft: Draft, *, import_counts: bool) -> bool:
+    """Say whether a draft brings nothing new to a node of its ref; which import brought it may be left aside."""
+    metadata, payload, state = old.metadata, old.payload, old.state
+    same_time = not isinstance(draft.at, datetime) or to_micros(draft.at) == metadata.at
+    expires = to_micros(draft.expires_at) if isinstance(draft.expires_at, datetime) else None
+    values, given = metadata.values, metadata_json(draft.metadata)
+    if not import_counts:
+        values, given = _without_import(values), _without_import(given)
+    return same_time and (expires, draft.pinned) == (state.expires, state.pinned) and (
+        payload.text, payload.data, payload.passages, values, metadata.tags, metadata.kind, metadata.speaker,
+        metadata.role, metadata.user, metadata.agent, metadata.session, metadata.indexed,
+    ) == (
+        draft.text, draft.data, passages_given(draft), given, tuple(draft.tags), draft.kind, draft.speaker,
+        draft.role, draft.user, draft.agent, draft.session, draft.index is not False,
+    )  # fmt: skip
+
+
+def _without_import(values: str) -> str:
+    return metadata_json({name: value for name, value in decode_values(values).items() if name != IMPORT_ID})
