@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from comparing import SINGLES, Comparison, say
-from machine import describe
+from machine import describe, load
 from processes import PEERS
 from report import as_text, write_all
-from utterances import load
+from utterances import load as load_utterances
 
 REAL_SIZES, MADE_UP_SIZES = "10000,100000", "10000"
 
@@ -37,16 +37,18 @@ def main() -> None:
     if data is not None and (data / "dialogue").is_dir():
         data = data / "dialogue"
     PEERS.mkdir(parents=True, exist_ok=True)  # The stores go there too: a disk that is no RAM disk, as /tmp may be.
+    before = load()
     sizes = [int(one) for one in (args.nodes or (MADE_UP_SIZES if data is None else REAL_SIZES)).split(",")]
     results: dict[str, Any] = {"utterances": "made up" if data is None else "real", "machine": describe(), "sizes": []}
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="run-", dir=PEERS, ignore_cleanup_errors=True) as folder:
             try:
-                found = load(data, size + SINGLES + args.queries)
+                found = load_utterances(data, size + SINGLES + args.queries)
             except ValueError as error:
                 parser.error(str(error))
             comparison = Comparison(Path(folder), found, size, args.patience)
             results["sizes"].append(comparison.run())
+    results["machine"]["load"] = f"{before} before the run, {load()} after it, this run's own included"
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "benchmarks.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     write_all(results, args.out)

@@ -15,8 +15,12 @@ def describe() -> dict[str, str]:
         "memory": _memory(),
         "system": f"{platform.system()} {platform.release().split('-')[0]}, {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "load": f"{os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else "not told",
     }
+
+
+def load() -> str:
+    """Return how many processes want to run now, over the last minute: more than there are processors is busy."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "not told"
 
 
 def processors() -> int:

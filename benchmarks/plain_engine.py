@@ -11,6 +11,7 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import apsw
 
@@ -28,6 +29,7 @@ from mimir_vault.store.space import SpaceStore
 
 EPOCH = 1
 COUNTER_BYTES = 8
+SPACE_FACTS: dict[str, Any] = {"size_floor": SPACE_FLOOR, "words_version": TERMS_VERSION, "name": "the plain space"}
 PLAIN_START = b"SQLite format 3\x00" + bytes.fromhex("1000020200402020")
 """The first 24 bytes of a file of SQLite itself: its mark, page size 4096, WAL twice, no reserved bytes, fractions."""
 
@@ -108,12 +110,11 @@ class PlainEngine:
     def __init__(self, folder: Path, embedder: Embedder, *, create: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._pins = Pins(folder / "pins.db", PlainPages())
-        make = SpaceStore.create if create else SpaceStore.open
-        clock = SystemClock()
-        self.store = make(
-            folder / "space.db", PlainPages(), PlainSealer(), PinOf(self._pins, "space", bytes(16)), clock,
-            size_floor=SPACE_FLOOR, words_version=TERMS_VERSION, name="the plain space",
-        )  # fmt: skip
+        clock, path, pin = SystemClock(), folder / "space.db", PinOf(self._pins, "space", bytes(16))
+        if create:
+            SpaceStore.create(path, PlainPages(), PlainSealer(), pin, clock, **SPACE_FACTS).close()
+        # A new space of a vault is opened anew, too: it begins with an empty cache.
+        self.store = SpaceStore.open(path, PlainPages(), PlainSealer(), pin, clock, **SPACE_FACTS)
         self.space = OpenSpace("plain", self.store, clock, os.urandom, SharedEmbedder(embedder))
         self.memory = Memory(None, self.space)  # type: ignore[arg-type]  # it asks its vault only when it closes one
 

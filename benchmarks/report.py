@@ -34,7 +34,8 @@ first answer: milliseconds from an imported library to the first answer, loading
 
 def as_text(results: Row) -> str:
     """Return everything for a terminal."""
-    return "\n\n".join(part for part in _parts(results, table) if part)
+    title = f"{results['utterances']} utterances".capitalize()
+    return "\n\n".join([title, *(part for part in _parts(results, table) if part)])
 
 
 def as_page(results: Row) -> str:
@@ -47,7 +48,7 @@ def as_page(results: Row) -> str:
         "within a table and not with other machines.",
         "![Recall latency and bytes a node of all contenders](benchmarks.svg)",
         "## All contenders",
-        parts[0], _lines(LEGEND), *parts[2:4],
+        parts[0], _lines(LEGEND), *filter(None, parts[2:4]),
         "## Bars",
         "What the design demands of each figure; `…` goes on from the line above.",
         parts[4],
@@ -71,7 +72,16 @@ def _parts(results: Row, shape: Callable[[list[str], list[list[str]]], str]) -> 
     notes: dict[str, str] = {}
     for size in results["sizes"]:
         notes.update({name: row["note"] for name, row in size["rows"].items() if row["note"]})
-    yield "\n".join(f"- {name}: {note}." for name, note in notes.items())
+    yield "\n".join(
+        [f"- {name}: {note}." for name, note in notes.items()]
+        + [
+            f"- {name} at {size['nodes']:,} nodes: {row['index']}; its file has the size class "
+            f"{row['size_class'] / 2**20:.0f} MiB."
+            for size in results["sizes"]
+            for name, row in size["rows"].items()
+            if "size_class" in row
+        ]
+    )
     yield "\n".join(
         f"- {name} at {size['nodes']:,} nodes is not measured: {reason}."
         for size in results["sizes"]

@@ -133,7 +133,7 @@ def test_bars_are_met_or_missed_by_the_figures() -> None:
     verdicts = {bar.name: bar.met for bar in bars_of(results(ingest_share=0.8)["sizes"][0])}
 
     assert verdicts["recall p95, embedding included, hybrid"]
-    assert not verdicts["… to naive SQLite (p95)"]
+    assert not verdicts["… to naive SQLite, p95"]
     assert not verdicts["ingest, share of the bare embedder"]
     assert Bar(1, "at the bar", 5.0, 5.0).met
 

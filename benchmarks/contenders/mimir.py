@@ -98,8 +98,9 @@ class Mimir(Defaults):
         return self.vault.status().spaces[0].live_bytes
 
     def facts(self) -> dict[str, Any]:
-        """How it searches."""
-        return {"index": self.vault.status().spaces[0].index}
+        """How it searches, and the size class of its file."""
+        space = self.vault.status().spaces[0]
+        return {"index": space.index, "size_class": space.file_bytes}
 
     def close(self) -> None:
         """Lock the vault."""
