@@ -80,6 +80,7 @@ def test_what_the_keeper_says_is_listed_with_the_rest(path: Path, monkeypatch: p
     """One chain asks for the memory and for the key, so the sentence is complete."""
     monkeypatch.delenv("MIMIR_PASSPHRASE_FILE")
     monkeypatch.setattr("mimir_vault.unlocking.terminal_prompt", lambda: None)
+    monkeypatch.setattr("mimir_vault.unlockers.ENTRY_POINTS", "mimir_vault.unlockers_of_tests")
 
     def none(chain: UnlockChain, place: Path, space: str) -> None:
         chain._note("keeper: it is on holiday")

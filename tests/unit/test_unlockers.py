@@ -47,6 +47,12 @@ class Way:
 """
 
 
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look in a group of the tests' own, so that what else is installed plays no part."""
+    monkeypatch.setattr(unlockers, "ENTRY_POINTS", "mimir_vault.unlockers_of_tests")
+
+
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Install a distribution: `install(source, name="module:thing", …)` adds a module and its entry points."""
