@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +16,7 @@ from mimir_vault.crypto.envelope import Context, Role, node_id, seal
 from mimir_vault.crypto.keys import Label, derive
 from mimir_vault.crypto.sealer import SealedNode, SpaceSealer
 from mimir_vault.crypto.secret import SecretBytes
+from mimir_vault.crypto.wrap import NodeKeyWrap
 from mimir_vault.errors import LockedError, TamperedError
 from mimir_vault.store.nodes import element
 
@@ -215,14 +218,30 @@ def test_vectors_are_bound_to_node_and_model(sealer: SpaceSealer, node: SealedNo
     assert sealer.open_vector(node, sealer.seal_vector(node, b"plain")) == b"plain"
 
 
+def test_the_id_names_the_envelopes_whoever_sealed_them(source: Source, space_id: bytes) -> None:
+    """Who holds the node key can seal another payload or other metadata, but not under the same id."""
+    space_key = SecretBytes.random(32, source)
+    sealer = SpaceSealer(space_id, {1: space_key}, source)
+    node = sealer.seal(PAYLOAD, METADATA, STATE)
+    with derive(space_key, Label.NODE_KEY_WRAP, space_id) as wrap_key:
+        node_key = NodeKeyWrap(wrap_key, 1).unwrap(node.wrap, node.id)
+    forgeries = (
+        replace(node, payload=seal(node_key, Context(Role.PAYLOAD, space_id), b"false", source)),
+        replace(node, metadata=seal(node_key, Context(Role.METADATA, space_id), b"false", source)),
+    )
+
+    for forged in forgeries:
+        for opener in (sealer.open_node, sealer.open_payload, sealer.open_metadata):
+            with pytest.raises(TamperedError, match="not those its id names"):
+                opener(forged)
+
+
 def test_roles_do_not_stand_in_for_each_other(source: Source, space_id: bytes) -> None:
     """A state put in the payload's place is refused even by who holds the node key and fits the id."""
     space_key = SecretBytes.random(32, source)
     sealer = SpaceSealer(space_id, {1: space_key}, source)
     node = sealer.seal(PAYLOAD, METADATA, STATE)
     with derive(space_key, Label.NODE_KEY_WRAP, space_id) as wrap_key:
-        from mimir_vault.crypto.wrap import NodeKeyWrap
-
         wrap = NodeKeyWrap(wrap_key, 1)
         node_key = wrap.unwrap(node.wrap, node.id)
         false = seal(node_key, Context(Role.VECTOR, space_id), b"false", source)
@@ -305,6 +324,43 @@ def test_a_wiped_sealer_does_nothing(sealer: SpaceSealer, node: SealedNode) -> N
             act()
 
 
+def test_a_wiped_sealer_keeps_no_cipher(sealer: SpaceSealer, node: SealedNode) -> None:
+    """The library keeps a copy of a key as long as its cipher lives, so that goes too."""
+    sealer.open_node(node)
+    assert len(sealer._wraps) == 1
+
+    sealer.wipe()
+
+    assert sealer._wraps == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # forking while threads live is what is tested against
+def test_a_forked_child_opens_nothing(sealer: SpaceSealer, node: SealedNode) -> None:
+    """In a child every method raises LockedError, also where a cipher was made before the fork."""
+    sealer.open_node(node)
+
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        try:
+            for act in (
+                lambda: sealer.open_node(node),
+                lambda: sealer.open_state(node),
+                lambda: sealer.seal(PAYLOAD, METADATA, STATE),
+                lambda: sealer.page_key(),
+            ):
+                with contextlib.suppress(LockedError):
+                    act()
+                    continue
+                refused += 1
+        finally:
+            os._exit(refused)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
+    assert sealer.open_node(node) == (PAYLOAD, METADATA, STATE)
+
+
 def test_the_ring_belongs_to_its_owner(source: Source, space_id: bytes) -> None:
     """Wiping the ring that was handed in leaves the sealer working, and the other way round."""
     ring = {1: SecretBytes.random(32, source)}
@@ -320,7 +376,7 @@ def test_the_ring_belongs_to_its_owner(source: Source, space_id: bytes) -> None:
 def test_nonsense_is_refused(source: Source, space_id: bytes) -> None:
     """A sealer needs a whole space id and a ring with epochs of the format."""
     secret = SecretBytes.random(32, source)
-    with pytest.raises(ValueError, match="16 bytes"):
+    with pytest.raises(ValueError, match="A space id has 16 bytes, not 5"):
         SpaceSealer(b"short", {1: secret}, source)
     with pytest.raises(ValueError, match="at least one epoch"):
         SpaceSealer(space_id, {}, source)
@@ -330,8 +386,6 @@ def test_nonsense_is_refused(source: Source, space_id: bytes) -> None:
 
 def test_no_key_and_nonce_come_twice(space_id: bytes) -> None:
     """Over many seals the ciphers never see a nonce again under one key, as their salts never repeat."""
-    import os
-
     sealer = SpaceSealer(space_id, {1: SecretBytes.random(32, os.urandom)}, os.urandom)
     salts, nonces = set(), set()
 

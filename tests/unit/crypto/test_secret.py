@@ -7,6 +7,7 @@ import gc
 import os
 import pickle
 import threading
+from collections import deque
 from collections.abc import Callable
 
 import pytest
@@ -118,6 +119,18 @@ def test_cells_are_used_again() -> None:
     for _ in range(1_000):
         with SecretBytes(32) as secret:
             assert secret._pages is pages
+
+
+def test_a_mapping_is_full_of_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """128 secrets of up to 128 bytes fill one mapping of 16 KiB to the last byte; the next one begins another."""
+    monkeypatch.setattr(secret_module, "_free_cells", deque())
+
+    secrets = [SecretBytes(128) for _ in range(129)]
+
+    first = secrets[0]._pages
+    assert {secret._offset for secret in secrets if secret._pages is first} == set(range(0, 16_384, 128))
+    assert len(first.memory) == 16_384
+    assert secrets[128]._pages is not first
 
 
 def test_live_secrets_never_overlap() -> None:
