@@ -19,7 +19,7 @@ from nacl.bindings import (
 )
 from nacl.exceptions import CryptoError
 
-from mimir_vault.crypto.wiping import discard
+from mimir_vault.crypto.wiping import discard, wipe
 from mimir_vault.errors import MimirError, TamperedError
 
 Octets: TypeAlias = bytes | bytearray | memoryview
@@ -58,6 +58,7 @@ class AesGcm:
         try:
             self._cipher.decrypt_into(nonce, ciphertext, associated, out)
         except InvalidTag:
+            wipe(out)  # The library decrypts before it compares the tag, and leaves there what nobody vouches for.
             raise TamperedError(_BROKEN) from None
 
 

@@ -81,6 +81,25 @@ def test_aes_gcm_opens_or_refuses_as_nist_says() -> None:
             assert cipher.open(octets(case, "iv"), sealed, octets(case, "aad")) == octets(case, "pt")
 
 
+def test_aes_gcm_opens_in_place() -> None:
+    """Into a buffer of just the plaintext's length, and as strictly as otherwise: what is refused leaves no text."""
+    cipher, nonce = AesGcm(ZERO_KEY), bytes(12)
+    sealed = cipher.seal(nonce, b"a node key", b"associated")
+    out = bytearray(10)
+
+    cipher.open_into(nonce, sealed, b"associated", memoryview(out))
+    assert out == b"a node key"
+
+    for changed, associated in ((sealed[:-1] + bytes((sealed[-1] ^ 1,)), b"associated"), (sealed, b"other")):
+        out = bytearray(10)
+        with pytest.raises(TamperedError):
+            cipher.open_into(nonce, changed, associated, memoryview(out))
+        assert out == bytes(10)
+    for length in (9, 11):
+        with pytest.raises(ValueError, match="buffer"):
+            cipher.open_into(nonce, sealed, b"associated", memoryview(bytearray(length)))
+
+
 def test_xchacha20_poly1305_matches_the_draft() -> None:
     """The example of draft-irtf-cfrg-xchacha-03, A.3.1, in both directions."""
     key, nonce = bytes(range(0x80, 0xA0)), bytes(range(0x40, 0x58))
