@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--nodes", help="sizes, with commas between")
     parser.add_argument("--queries", type=int, default=300, help="queries of each size (300)")
     parser.add_argument("--out", type=Path, default=Path("build/bench"), help="where the results go (build/bench)")
-    parser.add_argument("--patience", type=float, default=600, help="seconds that filling one contender may take (600)")
+    parser.add_argument("--patience", type=float, default=300, help="seconds that filling one contender may take (300)")
     args = parser.parse_args()
     data = args.data
     if data is not None and (data / "dialogue").is_dir():

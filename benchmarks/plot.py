@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 Row = dict[str, Any]
-LABELS, PANEL, GAP, LINE, TOP = 170, 230, 26, 24, 74
-"""Widths of the names, of a panel and between panels; height of a contender and above the first, in pixels."""
+LABELS, PANEL, ROOM, GAP, LINE, TOP = 170, 240, 195, 26, 24, 74
+"""In pixels: widths of the names, a panel, its longest bar, and between panels; heights of a contender and above all."""
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f }
   .ground { fill: #ffffff } .small { font-size: 11px; fill: #57606a } .head { font-weight: 600 }
@@ -22,13 +22,25 @@ STYLE = """
 """
 SEALED = ("Mimir", "Compartment")
 """Contenders that encrypt; the others do not."""
-PANELS: tuple[tuple[str, Callable[[Row, int], tuple[float, float]], Sequence[float]], ...] = (
-    ("recall, ms: median and p95", lambda row, nodes: (row["whole"]["p50"], row["whole"]["p95"]), (1, 10, 100, 1_000)),
-    ("on disk, bytes a node", lambda row, nodes: _twice((row["live"] or row["disk"]) / row.get("taken", nodes)),
-     (100, 1_000, 10_000)),
-    ("memory, MiB", lambda row, nodes: _twice(max(1.0, row["rss_growth"] / 2**20)), (1, 10, 100, 1_000)),
-)  # fmt: skip
-"""Title, what is drawn of a row (the strong part and the whole), and the marks of a logarithmic axis."""
+
+
+class Panel(NamedTuple):
+    """A title, what is drawn of a row (the strong part and the whole), and the scale: logarithmic from 1, or linear."""
+
+    title: str
+    value: Callable[[Row, int], tuple[float, float]]
+    logarithmic: bool
+
+
+PANELS = (
+    Panel("recall, ms: median and p95 (logarithmic)", lambda row, _: (row["whole"]["p50"], row["whole"]["p95"]), True),
+    Panel(
+        "bytes a node, padding apart",
+        lambda row, nodes: 2 * ((row["live"] or row["disk"]) / row.get("taken", nodes),),
+        False,
+    ),
+    Panel("memory, MiB", lambda row, _: 2 * (max(0.0, row["rss_growth"] / 2**20),), False),
+)
 
 
 def draw(results: Row) -> str:
@@ -44,7 +56,7 @@ def draw(results: Row) -> str:
         f'<rect class="sealed" x="{LABELS}" y="{height - 26}" width="12" height="12"/>'
         f'<text class="small" x="{LABELS + 18}" y="{height - 16}">encrypted</text>'
         f'<rect class="open" x="{LABELS + 100}" y="{height - 26}" width="12" height="12"/>'
-        f'<text class="small" x="{LABELS + 118}" y="{height - 16}">not encrypted; scales are logarithmic</text>'
+        f'<text class="small" x="{LABELS + 118}" y="{height - 16}">not encrypted</text>'
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
@@ -65,16 +77,18 @@ def _size(size: Row, top: int, kind: str) -> str:
 
 
 def _panel(size: Row, top: int, number: int) -> str:
-    title, value, marks = PANELS[number]
-    left, rows = LABELS + number * (PANEL + GAP), size["rows"]
-    values = {name: value(row, size["nodes"]) for name, row in rows.items()}
-    low, high = math.log10(marks[0]), math.log10(max(marks[-1], *(whole for _, whole in values.values())) * 1.6)
-    bottom = top + TOP + LINE * len(rows)
+    panel, rows = PANELS[number], size["rows"]
+    left, bottom = LABELS + number * (PANEL + GAP), top + TOP + LINE * len(rows)
+    values = {name: panel.value(row, size["nodes"]) for name, row in rows.items()}
+    most = max(whole for _, whole in values.values())
+    marks = _marks(most, panel.logarithmic)
 
     def x(amount: float) -> float:
-        return left + PANEL * (math.log10(max(amount, marks[0])) - low) / (high - low)
+        if panel.logarithmic:
+            return left + ROOM * math.log10(max(amount, 1)) / math.log10(max(most, 10))
+        return left + ROOM * amount / most
 
-    lines = [f'<text class="small" x="{left}" y="{top + 46}">{escape(title)}</text>']
+    lines = [f'<text class="small" x="{left}" y="{top + 46}">{escape(panel.title)}</text>']
     for mark in marks:
         lines.append(f'<line class="grid" x1="{x(mark):.1f}" y1="{top + 56}" x2="{x(mark):.1f}" y2="{bottom}"/>')
         lines.append(f'<text class="small" x="{x(mark):.1f}" y="{bottom + 14}" text-anchor="middle">{mark:,}</text>')
@@ -89,5 +103,11 @@ def _panel(size: Row, top: int, number: int) -> str:
     return "\n".join(lines)
 
 
-def _twice(amount: float) -> tuple[float, float]:
-    return amount, amount
+def _marks(most: float, logarithmic: bool) -> list[int]:
+    """Return where the lines of a scale up to `most` stand: at powers of ten, or at two to five round steps."""
+    if logarithmic:
+        return [10**power for power in range(max(1, int(math.log10(max(most, 10)))) + 1)]
+    rough = max(1.0, most / 3)
+    power = 10 ** int(math.log10(rough))
+    step = max(factor * power for factor in (1, 2, 5) if factor * power <= rough)
+    return list(range(0, int(most) + 1, step))
