@@ -57,6 +57,12 @@ def test_the_bundled_model_stands_in_where_none_is_given(monkeypatch: pytest.Mon
     assert len(made) == 1
 
 
+def test_the_bundled_model_is_known_before_it_is_loaded() -> None:
+    """Its name and dimension cost nothing."""
+    assert SharedEmbedder(None).get().name == "all-MiniLM-L6-v2"
+    assert SharedEmbedder(None).get().dimension == 384
+
+
 def test_the_probe_is_reckoned_once() -> None:
     """As float32 bytes, little-endian, of the probe sentence's unit vector."""
     given = Counted()
