@@ -100,7 +100,11 @@ DRAFTS: list[tuple[type[Exception], str, dict[str, Any]]] = [
     (TypeError, "index must be True, False or a list", {"index": "passage"}),
     (ValueError, "lone surrogate", {"index": [SURROGATE]}),
     (TypeError, "pinned must be True or False", {"pinned": "yes"}),
-    (ValueError, r"vector has shape \(3,\).*\(64,\) or \(n, 64\), as embedder 'hash-64' does", {"vector": [1.0, 2.0, 3.0]}),
+    (
+        ValueError,
+        r"vector has shape \(3,\).*\(64,\) or \(n, 64\), as embedder 'hash-64' does",
+        {"vector": [1.0, 2.0, 3.0]},
+    ),
     (ValueError, "vector has shape", {"vector": "text"}),
     (ValueError, "vector gave a vector with NaN or infinity", {"vector": [float("nan")] * 64}),
     (ValueError, "vector gave a zero vector", {"vector": np.zeros(64)}),

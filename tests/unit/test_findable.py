@@ -12,7 +12,6 @@ from mimir_vault.index.quantise import cosines
 from mimir_vault.store.vectors import Model
 from mimir_vault.testing import HashEmbedder
 
-
 LONG = "a text of 24 characters."
 
 
@@ -79,7 +78,7 @@ def test_what_is_found_by_is_given_to_the_writer_with_its_model() -> None:
 
 
 def test_passages_are_embedded_one_by_one() -> None:
-    """No window reaches from one to the next; offsets are into all of them, as they are joined; blank ones have none."""
+    """No window reaches from one to the next; offsets are into all of them joined; blank ones have none."""
     inner = Noting()
     body = Body(("one passage", "two", " ", "three"), None)
     assert body.text == "one passage\n\ntwo\n\n \n\nthree"
@@ -100,7 +99,9 @@ def test_given_vectors_stand_in_place_of_the_embedders() -> None:
     """The embedder is not asked for them, while others of the same call are embedded as ever."""
     inner = Noting()
     vectors = given(2)
-    found = find_by(CheckedEmbedder(inner), [Body(("first",), None), Body(("text",), None, vectors), Body(("last",), None)])
+    found = find_by(
+        CheckedEmbedder(inner), [Body(("first",), None), Body(("text",), None, vectors), Body(("last",), None)]
+    )
     assert inner.asked == [["first", "last"]]
     assert [len(one.vectors) for one in found] == [1, 2, 1]
     for number, one in enumerate(found[1].vectors):

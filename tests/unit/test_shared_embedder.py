@@ -33,7 +33,7 @@ def test_what_is_given_is_checked_and_kept() -> None:
     shared = SharedEmbedder(given)
     assert shared.get() is shared.get()
     assert (shared.get().inner, shared.get().dimension) == (given, 16)
-    with pytest.raises(TypeError, match="needs .name, .dimension and .embed"):
+    with pytest.raises(TypeError, match=r"needs \.name, \.dimension and \.embed"):
         SharedEmbedder(object()).get()  # type: ignore[arg-type]
 
 

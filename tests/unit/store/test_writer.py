@@ -268,7 +268,9 @@ def test_a_node_that_moves_takes_its_place_in_another_chain(plain: apsw.Connecti
     with writing(plain, sealer) as writer:
         thread = writer.thread(("a",), None, None, "s")
         first, second = (
-            writer.put(PAYLOAD, metadata(order + 1, session="s", order=order), state(ref=("a", name)), Findable(), thread)
+            writer.put(
+                PAYLOAD, metadata(order + 1, session="s", order=order), state(ref=("a", name)), Findable(), thread
+            )
             for order, name in enumerate("12")
         )
     with writing(plain, sealer) as writer:
