@@ -76,7 +76,7 @@ class Memory(ReadableMemory):
 
         It takes the space's write lock at the first verb (what that has to embed is embedded before) and holds at most
         10,000 nodes. What is written inside is seen inside at once, by others after its end. A verb that fails while it
-        writes undoes all of it, also where its error is caught.
+        writes, or a transaction inside of it that fails, undoes all of it, also where the error is caught.
         """
         self._space.check_writable()
         with self._space.space.transact():
