@@ -61,33 +61,51 @@ SIGNATURES: dict[str, tuple[Any, str]] = {
     "keyslots.add_raw_key": (KeySlots.add_raw_key, "raw_key, label=''"),
     "keyslots.change_passphrase": (KeySlots.change_passphrase, "passphrase, slot_id=None"),
     "keyslots.remove": (KeySlots.remove, "slot_id"),
+    # Views and transactions
+    "memory.view": (
+        mimir.Memory.view,
+        "*, user=None, agent=None, session=None, under=(), embedder=None, kind=None, read_only=False, duplicates=None",
+    ),
+    "memory.transaction": (mimir.Memory.transaction, ""),
     # Remembering
-    "memory.remember": (mimir.Memory.remember, "text='', **fields"),
+    "memory.remember": (
+        mimir.Memory.remember,
+        "text='', *, speaker=None, role=None, session=None, user=None, agent=None, kind='turn', at=None, tags=(),"
+        " metadata=None, links=(), ref=None, data=None, index=True, vector=None, expires_at=None, pinned=False,"
+        " duplicates='mark'",
+    ),
     "memory.remember_many": (mimir.Memory.remember_many, "drafts, progress=None"),
     "memory.supersede": (mimir.Memory.supersede, "node_id, text=None, **fields"),
+    "memory.move": (mimir.Memory.move, "old_ref, new_ref"),
     # Reading
     "memory.recall": (
         mimir.Memory.recall,
-        "query, *, k=10, where=None, user=None, agent=None, session=None, as_of=None, known_at=None, lanes=None,"
-        " min_score=None, collapse=False, explain=False",
+        "query, *, k=10, where=None, user=None, agent=None, session=None, under=(), as_of=None, known_at=None,"
+        " vector=None, lanes=None, min_score=None, collapse=False, explain=False",
     ),
     "memory.context": (
         mimir.Memory.context,
-        "query=None, *, budget=800, counter=None, where=None, user=None, agent=None, session=None, as_of=None,"
-        " known_at=None",
+        "query=None, *, budget=800, counter=None, where=None, user=None, agent=None, session=None, under=(),"
+        " as_of=None, known_at=None",
     ),
     "memory.get": (mimir.Memory.get, "node_id=None, *, ref=None"),
     "memory.history": (mimir.Memory.history, "node_id"),
     "memory.nodes": (
         mimir.Memory.nodes,
-        "where=None, *, order='oldest', limit=None, after=None, user=None, agent=None, session=None",
+        "where=None, *, under=(), order='oldest', limit=None, after=None, user=None, agent=None, session=None,"
+        " hidden=False",
     ),
-    "memory.count": (mimir.Memory.count, "where=None, *, user=None, agent=None, session=None"),
+    "memory.count": (mimir.Memory.count, "where=None, *, under=(), user=None, agent=None, session=None"),
+    "memory.refs": (mimir.Memory.refs, "under=(), depth=None"),
+    "memory.vectors": (mimir.Memory.vectors, "node_ids"),
     # Letting go
     "memory.forget": (
         mimir.Memory.forget,
-        "node_id=None, *, ref=None, where=None, user=None, agent=None, session=None, dry_run=False",
+        "node_id=None, *, ref=None, under=None, where=None, user=None, agent=None, session=None, derived=False,"
+        " dry_run=False, grace=None",
     ),
+    "memory.hide": (mimir.Memory.hide, "node_id=None, *, ref=None"),
+    "memory.keep": (mimir.Memory.keep, "node_id=None, *, ref=None"),
     "memory.verify": (mimir.Memory.verify, "*, full=False, progress=None"),
     "memory.rebuild": (mimir.Memory.rebuild, "progress=None"),
     "memory.close": (mimir.Memory.close, ""),
@@ -101,14 +119,15 @@ SIGNATURES: dict[str, tuple[Any, str]] = {
 """What a caller may write; `random` is os.urandom unless a test hands in another."""
 
 FIELDS: dict[type, str] = {
-    mimir.Draft: "text speaker role session user agent kind at tags metadata links ref data index expires_at pinned",
+    mimir.Draft: "text speaker role session user agent kind at tags metadata links ref data index vector expires_at"
+    " pinned duplicates",
     mimir.Node: "id text at recorded_at kind speaker role user agent session tags metadata links ref data superseded_by"
     " expires_at pinned",
     mimir.Link: "kind target",
     mimir.Hit: "node score lanes passage start end why",
     mimir.Lane: "score rank",
     mimir.Context: "text hits tokens",
-    mimir.Receipt: "ids at generation_before generation_after digest on_disk current_again dry_run out_of_reach",
+    mimir.Receipt: "ids at generation_before generation_after digest on_disk current_again dry_run due out_of_reach",
     mimir.Finding: "space what",
 }
 
@@ -161,7 +180,7 @@ def test_public_things_have_docstrings() -> None:
         thing = getattr(mimir, name)
         assert inspect.getdoc(thing), name
         if inspect.isclass(thing):
-            for method, value in vars(thing).items():
+            for method, value in inspect.getmembers_static(thing):
                 if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, property)):
                     assert inspect.getdoc(value), f"{name}.{method}"
 
@@ -194,7 +213,7 @@ def test_no_public_method_is_missing_from_the_table() -> None:
     """A new verb of Vault, Memory or the key slots is a promise too, and belongs into the table."""
     known = {name.split(".")[-1] for name in SIGNATURES} | {"memory_that_owns", "open_unlocked"}
     for kind in (mimir.Vault, mimir.Memory, KeySlots):
-        verbs = {name for name, value in vars(kind).items() if not name.startswith("_") and callable(value)}
+        verbs = {name for name, value in inspect.getmembers(kind) if not name.startswith("_") and callable(value)}
         assert verbs - {"open", "create"} <= known, kind
 
 
@@ -213,7 +232,7 @@ def test_a_hit_forwards_the_fields_of_its_node() -> None:
         (mimir.Vault, ("id", "profile", "recovery_code")),
         (mimir.Memory, ("name", "embedder")),
     ):
-        assert all(isinstance(vars(kind)[name], property) for name in names)
+        assert all(isinstance(inspect.getattr_static(kind, name), property) for name in names)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)

@@ -61,6 +61,7 @@ def check_database(connection: apsw.Connection, digester: Digester, name: str) -
 
 def verify(space: OpenSpace, *, full: bool = False, progress: Progress | None = None) -> list[Finding]:
     """Check a space: pages, chain, set digests, every id against its envelopes; with `full` open every node too."""
+    space.check_no_transaction("verify")
     name = f"space {space.name}"
     with space.store.read() as connection:
         found = list(check_database(connection, space.store.sealer, name))
@@ -118,6 +119,7 @@ def rebuild(space: OpenSpace, progress: Progress | None = None) -> int:
     Vectors that an owner gave are made of what was sealed; others again by the space's own embedder, and kept as they
     are where another embedder made them or ours is not at hand. One transaction: a crash leaves the space as it was.
     """
+    space.check_no_transaction("rebuild")
     with space.store.read() as connection:
         everything = int(fetch(connection, "SELECT count(*) FROM node")[0][0])
         room = int(fetch(connection, "SELECT coalesce(sum(length(payload)), 0) FROM node")[0][0])

@@ -112,7 +112,8 @@ def _hide_until(space: ViewedSpace, seqs: list[int], due: int, receipt: Receipt)
             writer.replace_state(opened.stored, structs.replace(opened.state, hidden=True, forget_at=forget_at))
         writer.audit("nodes hidden", space.clock.now(), count=len(seqs), due=due)
         generation, digest = writer.generation, writer.change.digest_after
-    space.upkeep.wrote()
+    if space.space.transaction is None:
+        space.upkeep.wrote()
     return replace(receipt, generation_after=generation, digest=f"{digest:064x}", on_disk="hidden")
 
 

@@ -78,7 +78,7 @@ class Memory(ReadableMemory):
 
         It takes the space's write lock at the first verb (what that has to embed is embedded before) and holds at most
         10,000 nodes. What is written inside is seen inside at once, by others after its end. A verb that fails while it
-        writes undoes all of it, also where its error is caught.
+        writes, or a transaction inside of it that fails, undoes all of it, also where the error is caught.
         """
         self._space.check_writable()
         with self._space.space.transact():
@@ -220,7 +220,8 @@ class Memory(ReadableMemory):
             ValueError: nothing, or an empty filter, was given, or a shortened id. NotFoundError: no such node.
         """
         self._space.check_writable()
-        filter_ = self._space.view.parse(where, user=user, agent=agent, session=session, under=under or ())
+        below = () if under is None else under  # An empty list is refused, and not taken for everything.
+        filter_ = self._space.view.parse(where, user=user, agent=agent, session=session, under=below)
         filtered = self._space.view.asks(filter_) or user is not None or agent is not None or session is not None
         if (node_id is not None) + (ref is not None) + (filtered or under is not None) != 1 or under == ():
             raise ValueError("forget takes a node id, or a ref, or a filter (where, under, user, …) that is not empty")

@@ -71,7 +71,8 @@ class OpenSpace:
         """Make all verbs of this thread one transaction; inside of one, join it."""
         self.check_open()
         if self.transaction is not None:
-            yield
+            with self.transaction.joined():
+                yield
             return
         transaction = self._transactions.current = Transaction(self.store)
         error: BaseException | None = None
@@ -87,6 +88,11 @@ class OpenSpace:
             self.upkeep.wrote()
             for action in transaction.afterwards:
                 action()
+
+    def check_no_transaction(self, verb: str) -> None:
+        """Raise ValueError inside a transaction of this thread: what it has written so far is not whole."""
+        if self.transaction is not None:
+            raise ValueError(f"{verb} works on what is stored; call it outside of the transaction")
 
     @contextmanager
     def read(self) -> Iterator[apsw.Connection]:

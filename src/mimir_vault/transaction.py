@@ -18,8 +18,8 @@ NODES_MAX = 10_000
 class Transaction:
     """Begins at the first verb: what that verb has to embed is embedded before the lock is taken.
 
-    A verb that fails after it began to write leaves the transaction without effect: nothing else is done in it, and it
-    ends with an error even where the caller went on.
+    A verb that fails after it began to write, or a block inside that fails, leaves the transaction without effect:
+    nothing else is done in it, and it ends with an error even where the caller went on.
     """
 
     def __init__(self, store: SpaceStore) -> None:
@@ -35,7 +35,8 @@ class Transaction:
     def begin(self, bytes_needed: int = 0) -> Writer:
         """Take the lock, if this is the first verb, and return the writer."""
         if self._failure is not None:
-            raise MimirError(f"this transaction has failed ({self._failure}); nothing of it is stored; end its block")
+            said = _said(self._failure)
+            raise MimirError(f"this transaction has failed ({said}); nothing of it is stored; end its block")
         if self._writer is None:
             self._writer = self._held.enter_context(self._store.write(bytes_needed))
         elif bytes_needed:
@@ -46,13 +47,23 @@ class Transaction:
     def verb(self, bytes_needed: int) -> Iterator[Writer]:
         """Hold the writer for what one verb writes."""
         writer = self.begin(bytes_needed)
-        self._index = None
         self.wrote = True
         try:
             yield writer
             writer.write_rows()
         except BaseException as error:
             self._failure = error
+            raise
+        finally:
+            self._index = None  # Also where the verb itself looked for something: it was made before it wrote.
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Hold a block inside of this one; where it fails nothing is stored, for a part cannot be taken back."""
+        try:
+            yield
+        except BaseException as error:
+            self._failure = self._failure or error
             raise
 
     def count(self, nodes: int) -> None:
@@ -78,6 +89,11 @@ class Transaction:
         if failure is not None:
             self._held.__exit__(type(failure), failure, failure.__traceback__)
             if error is None:
-                raise MimirError(f"nothing of this transaction is stored: {failure}") from failure
+                raise MimirError(f"nothing of this transaction is stored: {_said(failure)}") from failure
             return
         self._held.close()
+
+
+def _said(error: BaseException) -> str:
+    """Return what an error says, or what it is called where it says nothing."""
+    return str(error) or type(error).__name__

@@ -113,14 +113,14 @@ class Upkeep:
             seqs = columns.seqs[ended].tolist()
         if not seqs or not self._take_lease():
             return
-        traces: set[bytes] = set()
+        traces: list[set[bytes]] = []
         for begin in range(0, len(seqs), erasing.BATCH_NODES):
             part = seqs[begin : begin + erasing.BATCH_NODES]
             with self._store.write(len(part) * erasing.BYTES_PER_NODE) as writer:
                 erasing.erase(writer, part, "nodes expired", now)
-                traces |= writer.change.erased or set()
+                traces.append(writer.change.erased or set())  # Names that go with them are added at the commit.
         log.info("%d nodes had expired and are forgotten", len(seqs))
-        self._store.fresh.remove_traces(traces, erasing.CHECKPOINT_WAIT_MS)
+        self._store.fresh.remove_traces(set().union(*traces), erasing.CHECKPOINT_WAIT_MS)
 
     def _check_digests(self) -> None:
         """Once a day, compare what the space holds with its digests; on a mismatch nothing more is read or written."""

@@ -12,6 +12,7 @@ import pytest
 import mimir_vault as mimir
 from mimir_vault import Context, Draft, Hits, Lane, Memory, Node, Vault
 from mimir_vault.testing import FixedClock, HashEmbedder
+from mimir_vault.viewed_space import ViewedSpace
 
 DAY = timedelta(1)
 MAY = datetime(2026, 5, 1, 9, tzinfo=UTC)
@@ -356,10 +357,13 @@ def test_nodes_are_opened_as_they_are_asked_for(vault: Vault, monkeypatch: pytes
     memory = vault.space()
     memory.remember_many([Draft(f"{number}") for number in range(600)])
     opened: list[int] = []
-    from mimir_vault import listing
+    real = ViewedSpace.opened
 
-    real = listing._opened
-    monkeypatch.setattr(listing, "_opened", lambda space, seqs: opened.append(len(seqs)) or real(space, seqs))
+    def noted(space: ViewedSpace, connection: Any, seqs: Any) -> Any:
+        opened.append(len(seqs))
+        return real(space, connection, seqs)
+
+    monkeypatch.setattr(ViewedSpace, "opened", noted)
     nodes = memory.nodes()
     assert opened == []
     assert next(nodes).text == "0"

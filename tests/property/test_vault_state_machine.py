@@ -16,8 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mimir_vault.errors import ExistsError, NotFoundError
 from mimir_vault.memory import Memory
 from mimir_vault.model.draft import Draft
-from mimir_vault.model.filter import Scope, matches, parse_filter
+from mimir_vault.model.filter import matches, parse_filter
 from mimir_vault.model.node import Node
+from mimir_vault.model.view import View
 from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
 
@@ -31,6 +32,7 @@ METADATA = st.sampled_from([{}, {"n": 1}, {"n": 2, "city": "Turin"}, {"deep": {"
 MOMENTS = st.none() | st.integers(-2, 2).map(lambda days: START + timedelta(days))
 EXPIRIES = st.sampled_from([None, FUTURE, PAST])
 REFS = st.sampled_from([None, ("r",), ("r", "x")])
+PLACES = st.sampled_from([("r",), ("r", "x"), ("q",), ("q", "r")])
 WHERES = st.sampled_from([
     None, {"user": "ada"}, {"user": None}, {"tags": "a"}, {"tags": {"contains": ["a", "b"]}}, {"metadata.n": 1},
     {"metadata.n": {"gte": 2}}, {"metadata.deep.n": {"contains": 2}}, {"metadata.city": {"exists": True}},
@@ -41,11 +43,13 @@ WHERES = st.sampled_from([
 
 @dataclass
 class Known:
-    """A node as the dictionary knows it: its value, its word, and the nodes it superseded (ids, erased ones too)."""
+    """A node as the dictionary knows it: its value, its word, the nodes it superseded (ids, erased ones too), and
+    whether it is hidden."""
 
     node: Node
     word: str
     superseded: set[str] = field(default_factory=set)
+    hidden: bool = False
 
 
 class Space:
@@ -59,6 +63,16 @@ class Space:
         """Take in a node."""
         self.nodes[known.node.id] = known
         self.ways[known.node.id] = known.superseded
+
+    def copy(self) -> Space:
+        """Return the same again."""
+        again = Space()
+        again.nodes, again.ways = dict(self.nodes), dict(self.ways)
+        return again
+
+    def change(self, node_id: str, **given: Any) -> None:
+        """Replace what is known of a node, at its place."""
+        self.nodes[node_id] = replace(self.nodes[node_id], **given)
 
     def holder(self, ref: tuple[str, ...] | None) -> str | None:
         """Return the id of the newest node of a ref."""
@@ -76,8 +90,8 @@ class Space:
         return found
 
     def current(self) -> list[Known]:
-        """Return what is not expired, oldest first."""
-        return [known for known in self.nodes.values() if known.node.expires_at != PAST]
+        """Return what is neither hidden nor expired, oldest first."""
+        return [known for known in self.nodes.values() if known.node.expires_at != PAST and not known.hidden]
 
     def visible(self, as_of: datetime | None = None, known_at: datetime | None = None) -> set[str]:
         """Return what a recall may give: current, there at that moment, and replaced by nothing that is."""
@@ -89,13 +103,13 @@ class Space:
         return set(there).difference(*(self.older(one) for one in there))
 
     def versions(self, node_id: str) -> list[str]:
-        """Return the ids of all versions of a node, newest first."""
+        """Return the ids of all versions of a node but hidden ones, newest first."""
         found = {node_id}
         while True:
             more = {one for one in self.nodes if one in found or found & (self.older(one) | {one})}
             more |= {one for other in found for one in self.older(other) if one in self.nodes}
             if more <= found:
-                return [one for one in reversed(self.nodes) if one in found]
+                return [one for one in reversed(self.nodes) if one in found and not self.nodes[one].hidden]
             found |= more
 
 
@@ -123,7 +137,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         return self.vault.space(name), self.model[name]
 
     def chosen(self, data: st.DataObject) -> tuple[Memory, Space, Known]:
-        """Choose a space and a node of it that is not expired (there may be none: then a new one)."""
+        """Choose a space and a node of it that is current (there may be none: then a new one)."""
         memory, space = self.space(data)
         if not space.current():
             self.store(memory, space, [self.draft(data, expires=None)])
@@ -177,15 +191,17 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
     @rule(data=st.data())
     def supersede(self, data: st.DataObject) -> None:
         """Supersede a node with a new text; all else is carried over. The holder of its ref goes with it."""
-        memory, space, old = self.chosen(data)
+        self.replace_text(*self.chosen(data))
+
+    def replace_text(self, memory: Memory, space: Space, old: Known) -> None:
+        """Supersede one node."""
         self.words += 1
         text = f"said unique{self.words} instead"
         node = memory.supersede(old.node.id, text)
         superseded = {old.node.id} if old.node.ref is None else {space.holder(old.node.ref) or ""}
         same = replace(old.node, text=text)
-        fields = {
-            name: getattr(same, name) for name in Draft.__dataclass_fields__ if name not in ("_", "index", "links")
-        }
+        fields = {name: getattr(same, name) for name in Draft.__dataclass_fields__ if name in Node.__dataclass_fields__}
+        del fields["links"]
         self.take_in(space, node, Draft(**{**fields, "at": None}), superseded)
 
     @rule(data=st.data())
@@ -194,22 +210,112 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         memory, space, known = self.chosen(data)
         self.forgotten(memory, space, [known.node.id], memory.forget(known.node.id))
 
+    @rule(data=st.data(), ref=PLACES, below=st.booleans())
+    def forget_a_ref(self, data: st.DataObject, ref: tuple[str, ...], below: bool) -> None:
+        """Forget all versions of a ref, or all that is below a prefix."""
+        memory, space = self.space(data)
+        named = [one for one, known in space.nodes.items() if known.node.ref is not None and (
+            known.node.ref[: len(ref)] == ref if below else known.node.ref == ref
+        )]  # fmt: skip
+        try:
+            receipt = memory.forget(under=ref) if below else memory.forget(ref=ref)
+        except NotFoundError:
+            assert not below
+            assert named == []
+        else:
+            self.forgotten(memory, space, named, receipt)
+
+    @rule(data=st.data(), old=PLACES, new=PLACES)
+    def move(self, data: st.DataObject, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+        """Give a ref and all below it another name, unless one of the new names is taken."""
+        memory, space = self.space(data)
+        there = {one: known.node.ref for one, known in space.nodes.items() if known.node.ref is not None}
+        moved = {one: (*new, *ref[len(old) :]) for one, ref in there.items() if ref[: len(old)] == old}
+        taken = set(moved.values()) & {ref for one, ref in there.items() if one not in moved}
+        try:
+            count = memory.move(old, new)
+        except ValueError:
+            assert old[: len(new)] == new or new[: len(old)] == old
+        except NotFoundError:
+            assert not moved
+        except ExistsError:
+            assert taken
+        else:
+            assert not taken
+            assert count == len(set(moved.values())) > 0
+            for one, ref in moved.items():
+                space.change(one, node=replace(space.nodes[one].node, ref=ref))
+
+    @rule(data=st.data(), hidden=st.booleans(), grace=st.booleans())
+    def hide_or_keep(self, data: st.DataObject, hidden: bool, grace: bool) -> None:
+        """Take a node out of answers, for good or with a grace, or bring it back; twice is once."""
+        memory, space = self.space(data)
+        if space.nodes:
+            one = data.draw(st.sampled_from(sorted(space.nodes)))
+            self.hide(memory, space, one, hidden, grace)
+
+    @staticmethod
+    def hide(memory: Memory, space: Space, one: str, hidden: bool, grace: bool) -> None:
+        """Hide a node, or keep it."""
+        if hidden and grace:
+            assert memory.forget(one, grace=timedelta(days=3_000)).on_disk == "hidden"
+        else:
+            node = memory.hide(one) if hidden else memory.keep(one)
+            assert replace(node, superseded_by=None) == replace(space.nodes[one].node, superseded_by=None)
+        space.change(one, hidden=hidden)
+        there = not hidden and space.nodes[one].node.expires_at != PAST
+        assert (memory.get(one) is not None) == there
+
+    @rule(data=st.data(), steps=st.lists(st.sampled_from("rsfh"), min_size=1, max_size=4), fails=st.booleans())
+    def transact(self, data: st.DataObject, steps: list[str], fails: bool) -> None:
+        """Several verbs at once: seen inside, by nobody else before the end, and undone when the block fails."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        memory, before = self.vault.space(name), self.model[name]
+        space = before.copy()
+        try:
+            with memory.transaction():
+                for step in steps:
+                    self.take_a_step(data, memory, space, step)
+                    hits = memory.recall("said", lanes=("lexical",), k=1_000)
+                    assert {hit.id for hit in hits} == space.visible()
+                assert [node.id for node in memory.nodes()] == [known.node.id for known in space.current()]
+                hits = self.reader.space(name).recall("said", lanes=("lexical",), k=1_000)
+                assert {hit.id for hit in hits} == before.visible()
+                if fails:
+                    raise KeyError
+        except KeyError:
+            return
+        self.model[name] = space
+
+    def take_a_step(self, data: st.DataObject, memory: Memory, space: Space, step: str) -> None:
+        """Remember, supersede, forget or hide one node."""
+        if step == "r" or not space.current():
+            self.store(memory, space, [self.draft(data, None)])
+            return
+        known = data.draw(st.sampled_from(space.current()))
+        if step == "s":
+            self.replace_text(memory, space, known)
+        elif step == "f":
+            self.forgotten(memory, space, [known.node.id], memory.forget(known.node.id), on_disk="pending")
+        else:
+            self.hide(memory, space, known.node.id, hidden=True, grace=False)
+
     @rule(data=st.data(), where=WHERES, user=USERS)
     def forget_some(self, data: st.DataObject, where: Any, user: str | None) -> None:
         """Forget by a filter, expired nodes included; a dry run before says the same and does nothing."""
         memory, space = self.space(data)
         if where is None and user is None:
             return
-        filter_ = parse_filter(where, Scope(user=user))
+        filter_ = View().parse(where, user=user)
         ids = [one for one, known in space.nodes.items() if matches(filter_, known.node)]
         assert list(memory.forget(where=where, user=user, dry_run=True).ids) == ids
         self.forgotten(memory, space, ids, memory.forget(where=where, user=user))
 
     @staticmethod
-    def forgotten(memory: Memory, space: Space, ids: list[str], receipt: Any) -> None:
+    def forgotten(memory: Memory, space: Space, ids: list[str], receipt: Any, on_disk: str = "erased") -> None:
         """Take nodes out of the dictionary and compare the receipt."""
         assert list(receipt.ids) == ids
-        assert receipt.on_disk == "erased"
+        assert receipt.on_disk == on_disk
         for one in ids:
             del space.nodes[one]
             assert memory.get(one) is None
@@ -290,7 +396,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         """Nodes and their number are those that pass the filter, in order; paging goes on behind a node."""
         name = data.draw(st.sampled_from(sorted(self.model)))
         memory, space = (self.vault if mine else self.reader).space(name), self.model[name]
-        filter_ = parse_filter(where, Scope(user=user))
+        filter_ = View().parse(where, user=user)
         expected = [known.node.id for known in space.current() if matches(filter_, known.node)]
         assert memory.count(where, user=user) == len(expected)
         assert [node.id for node in memory.nodes(where, user=user, limit=limit)] == expected[:limit]
@@ -312,8 +418,39 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
             holder = space.holder(known.node.ref)
             by_ref = memory.get(ref=known.node.ref)
             assert (by_ref.id if by_ref else None) == (
-                holder if holder and space.nodes[holder].node.expires_at != PAST else None
+                holder if holder in [known.node.id for known in space.current()] else None
             )
+
+    @rule(data=st.data(), mine=st.booleans(), under=st.just(()) | PLACES)
+    def list_refs(self, data: st.DataObject, mine: bool, under: tuple[str, ...]) -> None:
+        """Refs in their order, those of current nodes; and nodes by their refs."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        memory, space = (self.vault if mine else self.reader).space(name), self.model[name]
+        current = [known.node for known in space.current()]
+        below = [node for node in current if node.ref is not None and node.ref[: len(under)] == under]
+        held = {node.ref for node in below if space.holder(node.ref) == node.id}
+        assert memory.refs(under) == sorted(held)
+        assert memory.refs(under, depth=1) == sorted({ref[:1] for ref in held if ref is not None})
+        if under:
+            assert memory.count(under=under) == len(below)
+        listed = [node.id for node in memory.nodes(order="ref")]
+        without = [node.id for node in current if node.ref is None]
+        assert (
+            listed
+            == [
+                node.id
+                for node in sorted((node for node in current if node.ref is not None), key=lambda node: node.ref)
+            ]
+            + without
+        )
+
+    @rule(data=st.data(), mine=st.booleans())
+    def list_hidden(self, data: st.DataObject, mine: bool) -> None:
+        """Hidden nodes are listed when asked for, and nowhere else."""
+        name = data.draw(st.sampled_from(sorted(self.model)))
+        memory, space = (self.vault if mine else self.reader).space(name), self.model[name]
+        hidden = [one for one, known in space.nodes.items() if known.hidden]
+        assert [node.id for node in memory.nodes(hidden=True)] == hidden
 
     @invariant()
     def visible_nodes_are_found(self) -> None:

@@ -100,7 +100,16 @@ DRAFTS: list[tuple[type[Exception], str, dict[str, Any]]] = [
     (TypeError, "index must be True, False or a list", {"index": "passage"}),
     (ValueError, "lone surrogate", {"index": [SURROGATE]}),
     (TypeError, "pinned must be True or False", {"pinned": "yes"}),
-    (TypeError, "a memory has no field 'colour'; it has agent, at", {"colour": "red"}),
+    (
+        ValueError,
+        r"vector has shape \(3,\).*\(64,\) or \(n, 64\), as embedder 'hash-64' does",
+        {"vector": [1.0, 2.0, 3.0]},
+    ),
+    (ValueError, "vector has shape", {"vector": "text"}),
+    (ValueError, "vector gave a vector with NaN or infinity", {"vector": [float("nan")] * 64}),
+    (ValueError, "vector gave a zero vector", {"vector": np.zeros(64)}),
+    (ValueError, "leave out vector or index=False", {"vector": np.ones(64), "index": False}),
+    (ValueError, "duplicates is one of mark, merge, not 'drop'", {"duplicates": "drop"}),
     *(
         case
         for name in ("speaker", "role", "session", "user", "agent", "kind")
@@ -125,8 +134,15 @@ def test_a_bad_field_is_refused_by_every_verb_that_remembers(
     refused(error, says, lambda: memory.remember(**given))
     if "text" not in fields or fields["text"] is not None:
         refused(error, says, lambda: memory.supersede(node.id, given.pop("text"), **given))
-    if "colour" not in fields:
-        refused(error, says, lambda: memory.remember_many([Draft("good"), Draft(**{"text": "text", **fields})]))
+    refused(error, says, lambda: memory.remember_many([Draft("good"), Draft(**{"text": "text", **fields})]))
+
+
+def test_an_unknown_field_is_refused(memory: Memory) -> None:
+    """Python says so of `remember`; `supersede` lists those there are."""
+    node = next(memory.nodes())
+    refused(TypeError, "unexpected keyword argument 'colour'", lambda: memory.remember("x", colour="red"))  # type: ignore[call-arg]
+    says = "a memory has no field 'colour'; it has agent, at"
+    refused(TypeError, says, lambda: memory.supersede(node.id, colour="red"))
 
 
 def test_a_link_to_a_node_that_is_not_here_is_not_found(memory: Memory) -> None:
@@ -170,6 +186,9 @@ RECALLS: list[tuple[type[Exception], str, dict[str, Any]]] = [
     (TypeError, "as_of must be a datetime", {"as_of": 5}),
     (ValueError, "known_at=.*is no date", {"known_at": "soon"}),
     (TypeError, "known_at must be a datetime", {"known_at": 5}),
+    (ValueError, "vector has shape", {"vector": [1.0]}),
+    (ValueError, "a query has one vector, not 2", {"vector": np.ones((2, 64))}),
+    (ValueError, "vector gave a zero vector", {"vector": [0.0] * 64}),
 ]
 WHERES: list[tuple[type[Exception], str, dict[str, Any]]] = [
     (ValueError, "where knows no field 'colour'; it knows user", {"where": {"colour": "red"}}),
@@ -184,10 +203,15 @@ WHERES: list[tuple[type[Exception], str, dict[str, Any]]] = [
     (ValueError, "user is empty", {"user": ""}),
     (TypeError, "agent must be text, not int", {"agent": 5}),
     (ValueError, "session holds half a character", {"session": SURROGATE}),
+    (TypeError, "under must be a tuple of texts", {"under": "prefs"}),
+    (TypeError, "under must be a tuple of texts", {"under": ""}),
+    (ValueError, "under is empty; give at least one part", {"under": []}),
+    (TypeError, "every part of under is text, not int", {"under": ("a", 5)}),
+    (ValueError, "where knows no field 'ref'", {"where": {"ref": ("a",)}}),
 ]
 LISTS: list[tuple[type[Exception], str, dict[str, Any]]] = [
-    (ValueError, "order is one of oldest, newest", {"order": "ref"}),
-    (ValueError, "order is one of oldest, newest", {"order": None}),
+    (ValueError, "order is one of oldest, newest, ref, not 'random'", {"order": "random"}),
+    (ValueError, "order is one of oldest, newest, ref", {"order": None}),
     (ValueError, "limit must be 1 to", {"limit": 0}),
     (TypeError, "limit must be a whole number, not str", {"limit": "5"}),
     (TypeError, "limit must be a whole number, not bool", {"limit": True}),
@@ -242,20 +266,107 @@ def test_a_bad_context_is_refused(memory: Memory, error: type[Exception], says: 
 def test_an_id_of_another_type_is_refused(memory: Memory, node_id: Any) -> None:
     """By every verb that takes one."""
     if node_id is None:
-        refused(ValueError, "get takes a node id or a ref", lambda: memory.get(node_id))
+        for verb in (memory.get, memory.hide, memory.keep):
+            refused(ValueError, "give a node id or a ref", lambda verb=verb: verb(node_id))
     else:
-        refused(TypeError, "a node id is text, not", lambda: memory.get(node_id))
+        for verb in (memory.get, memory.hide, memory.keep):
+            refused(TypeError, "a node id is text, not", lambda verb=verb: verb(node_id))
         refused(TypeError, "a node id is text, not", lambda: memory.supersede(node_id, "x"))
         refused(ValueError, "whole node ids of 64", lambda: memory.forget(node_id))
     refused(TypeError, "a node id is text, not", lambda: memory.history(node_id))
 
 
 def test_a_ref_of_another_kind_is_refused(memory: Memory) -> None:
-    """By get and forget."""
-    refused(TypeError, "ref must be a tuple of texts", lambda: memory.get(ref="name"))  # type: ignore[arg-type]
-    refused(ValueError, "ref is empty", lambda: memory.get(ref=()))
-    refused(ValueError, "get takes a node id or a ref", lambda: memory.get("0" * 64, ref=("a",)))
-    refused(TypeError, "every part of a ref is text", lambda: memory.forget(ref=("a", 5)))  # type: ignore[arg-type]
+    """By every verb that takes one."""
+    for verb in (memory.get, memory.hide, memory.keep):
+        refused(TypeError, "ref must be a tuple of texts", lambda verb=verb: verb(ref="name"))
+        refused(ValueError, "ref is empty", lambda verb=verb: verb(ref=()))
+        refused(ValueError, "give a node id or a ref", lambda verb=verb: verb("0" * 64, ref=("a",)))
+    refused(TypeError, "every part of ref is text", lambda: memory.forget(ref=("a", 5)))  # type: ignore[arg-type]
+    refused(ValueError, "ref is empty", lambda: memory.forget(ref=()))
+    for old, new in ((("a",), ()), ((), ("a",))):
+        refused(ValueError, "ref is empty", lambda old=old, new=new: memory.move(old, new))
+    refused(TypeError, "ref must be a tuple of texts", lambda: memory.move("a", ("b",)))  # type: ignore[arg-type]
+
+
+def test_a_forgetting_of_nothing_or_of_two_things_is_refused(memory: Memory) -> None:
+    """An empty prefix or filter is not taken for everything."""
+    says = "forget takes a node id, or a ref, or a filter"
+    node = next(memory.nodes())
+    for given in ({}, {"where": {}}, {"under": ()}, {"under": (), "user": "ada"}, {"dry_run": True, "derived": True}):
+        refused(ValueError, says, lambda given=given: memory.forget(**given))
+    for given in ({"user": "ada"}, {"ref": ("a",)}, {"under": ("a",)}, {"where": {"tags": "t"}}):
+        refused(ValueError, says, lambda given=given: memory.forget(node.id, **given))
+    refused(ValueError, says, lambda: memory.forget(ref=("a",), under=("a",)))
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "grace"),
+    [
+        (TypeError, "grace is a timedelta, for example timedelta.days=7., not int", 7),
+        (TypeError, "grace is a timedelta", "7 days"),
+        (TypeError, "grace is a timedelta", True),
+        (ValueError, "grace is above nothing and at most 3,650 days", timedelta(0)),
+        (ValueError, "grace is above nothing", timedelta(days=-1)),
+        (ValueError, "grace is above nothing", timedelta(days=3_650, microseconds=1)),
+    ],
+)
+def test_a_bad_grace_is_refused(memory: Memory, error: type[Exception], says: str, grace: Any) -> None:
+    """Before anything is hidden, and in a dry run too."""
+    node = next(memory.nodes())
+    refused(error, says, lambda: memory.forget(node.id, grace=grace))
+    refused(error, says, lambda: memory.forget(node.id, grace=grace, dry_run=True))
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "node_ids"),
+    [
+        (TypeError, "vectors takes a list of node ids, not str", "0" * 64),
+        (TypeError, "vectors takes a list of node ids, not NoneType", None),
+        (TypeError, "vectors takes a list of node ids, not generator", (one for one in ())),
+        (TypeError, "a node id is text, not int", [5]),
+        (mimir.NotFoundError, "there is no node 000", ["0" * 64]),
+        (mimir.NotFoundError, "is no node id", ["xyz"]),
+    ],
+)
+def test_vectors_of_what_is_no_node_are_refused(
+    memory: Memory, error: type[Exception], says: str, node_ids: Any
+) -> None:
+    """A single id is no list of them."""
+    refused(error, says, lambda: memory.vectors(node_ids))
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "given"),
+    [
+        (TypeError, "under must be a tuple of texts", {"under": "prefs"}),
+        (TypeError, "depth must be a whole number, not str", {"depth": "1"}),
+        (ValueError, "depth must be 1 to", {"depth": 0}),
+    ],
+)
+def test_a_bad_listing_of_refs_is_refused(
+    memory: Memory, error: type[Exception], says: str, given: dict[str, Any]
+) -> None:
+    """With a sentence about the argument."""
+    refused(error, says, lambda: memory.refs(**given))
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "given"),
+    [
+        (ValueError, "user is empty", {"user": ""}),
+        (TypeError, "under must be a tuple of texts", {"under": "prefs"}),
+        (TypeError, "read_only must be True or False", {"read_only": "yes"}),
+        (ValueError, "duplicates is one of mark, merge", {"duplicates": "drop"}),
+        (TypeError, "needs .name, .dimension and .embed", {"embedder": "MiniLM"}),
+        (ValueError, "An embedder needs a name", {"embedder": HashEmbedder(name=" ")}),
+    ],
+)
+def test_a_view_that_cannot_be_is_refused(
+    memory: Memory, error: type[Exception], says: str, given: dict[str, Any]
+) -> None:
+    """When it is made, not when it is used."""
+    refused(error, says, lambda: memory.view(**given))
 
 
 def test_superseding_what_is_not_here_is_not_found(memory: Memory) -> None:

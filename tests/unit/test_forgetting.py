@@ -9,8 +9,8 @@ import pytest
 
 from mimir_vault import Draft, Memory, Vault
 from mimir_vault import forgetting as module
-from mimir_vault.forgetting import erase_codes, forget
-from mimir_vault.store import traces, vectors
+from mimir_vault.forgetting import forget
+from mimir_vault.store import traces
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +23,7 @@ def upkeep_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 def memory(upkeep_by_hand: None, vault: Vault) -> Memory:
     """Thirty nodes."""
     memory = vault.space()
-    memory.remember_many([Draft(f"unique{number} words", tags=[f"t{number}"]) for number in range(30)])
+    memory.remember_many([Draft(f"unique{number} words", tags=[f"t{number}"], pinned=True) for number in range(30)])
     return memory
 
 
@@ -98,27 +98,3 @@ def test_a_reader_that_holds_the_checkpoint_back_makes_it_pending(
     assert not path.with_name(path.name + "-wal").exists()
     again = vaults.open().space()
     assert b"unique0 " not in again._space.store.fresh.database.connection().serialize("main")
-
-
-def test_codes_in_a_saved_sketch_are_overwritten_with_zeros(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the erased vectors and no others; the length stays."""
-    for name in ("upkeep", "space_index"):
-        monkeypatch.setattr(f"mimir_vault.{name}.EXACT_VECTORS_MAX", 5)
-    monkeypatch.setattr("mimir_vault.upkeep.SAVE_CHANGES", 5)
-    memory._space.upkeep.run_now()
-    with memory._space.store.read() as connection:
-        saved = vectors.load_sketch(connection, 1, 1)
-    assert saved is not None
-    cleaned = erase_codes(1, saved[1], [3, 4])
-    assert len(cleaned) == len(saved[1])
-    changed = [place for place in range(len(cleaned)) if cleaned[place] != saved[1][place]]
-    assert changed
-    assert not any(cleaned[place] for place in changed)
-    assert erase_codes(1, saved[1], []) == saved[1]
-    assert erase_codes(1, saved[1], [9_999]) == saved[1]
-
-
-def test_a_saved_sketch_that_is_damaged_is_emptied() -> None:
-    """It is made anew; nothing of an erased code can hide in it."""
-    assert erase_codes(1, b"nonsense", [1]) == b""
-    assert erase_codes(1, b"", [1]) == b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +11,9 @@ from hypothesis import strategies as st
 
 from mimir_vault import Draft, Link, Memory, Vault
 from mimir_vault import listing as module
-from mimir_vault.listing import BATCH_NODES, newest_hits, successor
+from mimir_vault.listing import BATCH_NODES, newest_hits
 from mimir_vault.model.filter import EVERYTHING, matches, parse_filter
-from mimir_vault.model.node import Node
+from mimir_vault.viewed_space import ViewedSpace
 from quick_vaults import QuickVaults
 
 M_VALUES: list[Any] = [0, 1, 1.5, True, "a", "A", "ab", [1, "a"], {"deep": 1}]
@@ -78,8 +77,13 @@ def test_every_verb_gives_what_the_filter_says_of_each_node(many: Memory, where:
 def test_counting_opens_only_what_the_columns_do_not_decide(many: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user is decided by its column; a text is not."""
     opened: list[int] = []
-    real = module._opened
-    monkeypatch.setattr(module, "_opened", lambda space, seqs: opened.append(len(seqs)) or real(space, seqs))
+    real = ViewedSpace.opened
+
+    def noted(space: ViewedSpace, connection: Any, seqs: Any) -> Any:
+        opened.append(len(seqs))
+        return real(space, connection, seqs)
+
+    monkeypatch.setattr(ViewedSpace, "opened", noted)
     assert many.count(user="ada") > 0
     assert opened == []
     assert many.count({"text": "aisle"}) > 0
@@ -87,39 +91,7 @@ def test_counting_opens_only_what_the_columns_do_not_decide(many: Memory, monkey
     assert max(opened) <= BATCH_NODES
 
 
-# -- superseding ------------------------------------------------------------------------------------------------------
-
-FULL = Node(
-    "ab" * 32, "old", at="then", recorded_at="then", kind="fact", speaker="Ada", role="user", user="ada",  # type: ignore[arg-type]
-    agent="a", session="s", tags=("t",), metadata={"n": 1}, ref=("r",), data=b"d", expires_at=None, pinned=True,
-)  # fmt: skip
-
-
-def test_a_successor_carries_over_what_is_not_given() -> None:
-    """All but the moment and the links; the text when a new one is given."""
-    draft = successor(FULL, "new", {"tags": ["x"]})
-    assert (draft.text, draft.tags, draft.at) == ("new", ["x"], None)
-    for name in ("kind", "speaker", "role", "user", "agent", "session", "metadata", "ref", "data", "pinned"):
-        assert getattr(draft, name) == getattr(FULL, name)
-    assert successor(FULL, None, {}).text == "old"
-    assert successor(FULL, None, {"at": "now"}).at == "now"
-
-
-def test_a_successor_links_to_what_it_supersedes() -> None:
-    """By itself when the ref does not do so, beside the links that are given."""
-    about = Link("about", "cd" * 32)
-    supersedes = Link("supersedes", FULL.id)
-    assert successor(FULL, "new", {}).links == []
-    assert successor(FULL, "new", {"ref": ("other",)}).links == [supersedes]
-    assert successor(FULL, "new", {"ref": None, "links": [about]}).links == [about, supersedes]
-    assert successor(replace(FULL, ref=None), "new", {}).links == [supersedes]
-
-
-@pytest.mark.parametrize("name", ["colour", "id", "recorded_at", "superseded_by"])
-def test_a_successor_takes_the_fields_of_a_draft_alone(name: str) -> None:
-    """Others are a TypeError that lists those there are."""
-    with pytest.raises(TypeError, match=f"no field '{name}'; it has agent"):
-        successor(FULL, "new", {name: 1})
+# -- versions ---------------------------------------------------------------------------------------------------------
 
 
 def test_history_has_a_bound(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from mimir_vault import Memory, Vault
-from mimir_vault import memory as module
+from mimir_vault import readable_memory as module
 from mimir_vault.errors import NotFoundError
-from mimir_vault.memory import K_MAX, QUERY_BYTES_MAX
+from mimir_vault.readable_memory import CONTEXT_HITS, K_MAX, QUERY_BYTES_MAX
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_context_is_built_from_collapsed_hits(memory: Memory, monkeypatch: pyt
     monkeypatch.setattr(module.recalling, "recall", lambda space, query: asked.append(query) or real(space, query))
     memory.remember("x")
     memory.context("x", user="ada")
-    assert (asked[0].k, asked[0].collapse) == (module.CONTEXT_HITS, True)
+    assert (asked[0].k, asked[0].collapse) == (CONTEXT_HITS, True)
 
 
 def test_superseding_of_what_was_forgotten_meanwhile_is_not_found(memory: Memory) -> None:

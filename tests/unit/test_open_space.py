@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import pytest
 
 from mimir_vault import Memory, Vault, errors
-from mimir_vault.shared_embedder import SharedEmbedder
 from mimir_vault.testing import HashEmbedder
 
 
@@ -20,23 +18,23 @@ def memory(vault: Vault) -> Memory:
 
 def test_the_first_node_decides_the_model(memory: Memory) -> None:
     """Before it there is none; after it the embedder at hand is the one."""
-    space = memory._space
-    with space.store.read() as connection:
-        assert space.model(connection) is None
-    assert not space.has_model()
+    space = memory._space.space
+    with space.read() as connection:
+        assert space.model(connection, space.embedder) is None
+    assert not space.has_model(space.embedder)
     memory.remember("x")
-    assert space.has_model()
-    with space.store.read() as connection:
-        model = space.model(connection)
+    assert space.has_model(space.embedder)
+    with space.read() as connection:
+        model = space.model(connection, space.embedder)
     assert model is not None
-    assert (model.code, model.name, model.dimension) == (1, "hash-64", 64)
+    assert (model.code, model.name, model.dimension, model.home) == (1, "hash-64", 64, 1)
 
 
 def test_what_has_no_vector_decides_no_model(memory: Memory) -> None:
     """Nodes that are only listed leave the choice open."""
     memory.remember("x", index=False)
     memory.remember("", data=b"d")
-    assert not memory._space.has_model()
+    assert not memory._space.space.has_model(memory._space.embedder)
 
 
 def test_the_model_is_checked_once(vaults: Any) -> None:
@@ -63,7 +61,7 @@ def test_the_model_is_checked_once(vaults: Any) -> None:
 def test_a_closed_space_is_locked(memory: Memory) -> None:
     """Closed twice is harmless; index and keys are gone."""
     memory.remember("x")
-    space = memory._space
+    space = memory._space.space
     space.close()
     space.close()
     with pytest.raises(errors.LockedError, match="space main is closed; open the vault again"):
@@ -74,21 +72,5 @@ def test_a_closed_space_is_locked(memory: Memory) -> None:
 
 
 def test_all_spaces_share_one_embedder(vault: Vault) -> None:
-    """Made once, however many spaces and threads ask."""
+    """A loaded model is large."""
     assert vault.space().embedder is vault.create_space("work").embedder
-    shared = SharedEmbedder(HashEmbedder())
-    found: list[Any] = []
-    threads = [threading.Thread(target=lambda: found.append(shared.get())) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({id(one) for one in found}) == 1
-    assert shared.probe() is shared.probe()
-    assert len(shared.probe()) == 4 * 64
-
-
-def test_without_one_the_bundled_model_is_taken() -> None:
-    """Its name is known before it is loaded."""
-    assert SharedEmbedder(None).get().name == "all-MiniLM-L6-v2"
-    assert SharedEmbedder(None).get().dimension == 384

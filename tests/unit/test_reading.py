@@ -8,7 +8,7 @@ import pytest
 
 from mimir_vault import Draft, Link, Memory, Vault
 from mimir_vault.errors import TamperedError
-from mimir_vault.reading import as_node, open_stored, read_nodes, successors
+from mimir_vault.reading import as_node, open_stored, successors
 from mimir_vault.store import nodes
 
 
@@ -19,10 +19,9 @@ def memory(vault: Vault) -> Memory:
 
 
 def test_a_stored_node_is_what_was_returned(memory: Memory) -> None:
-    """By every way of reading, with the id that its envelopes have."""
+    """With the id that its envelopes have."""
     node = memory.remember("text", speaker="Ada", tags=["a"], metadata={"n": 1}, data=b"d", at="2026-05-01T09:00+02:00")
     with memory._space.store.read() as connection:
-        assert read_nodes(connection, memory._space.store.sealer, [1, 99]) == {1: node}
         (stored,) = nodes.every(connection)
         opened = open_stored(memory._space.store.sealer, stored)
     assert as_node(opened) == node
@@ -31,11 +30,12 @@ def test_a_stored_node_is_what_was_returned(memory: Memory) -> None:
 
 
 def test_the_body_is_what_is_searched(memory: Memory) -> None:
-    """The passages in place of the text where they are given."""
-    memory.remember_many([Draft("text", index=["one", "two"]), Draft("text", index=False)])
+    """The passages in place of the text where they are given; nothing where a node is never found."""
+    memory.remember_many([Draft("text", index=["one", "two"]), Draft("text", index=False), Draft("text")])
     with memory._space.store.read() as connection:
-        bodies = [open_stored(memory._space.store.sealer, stored).body for stored in nodes.every(connection)]
-    assert bodies == ["one\n\ntwo", "text"]
+        opened = [open_stored(memory._space.store.sealer, stored) for stored in nodes.every(connection)]
+    assert [one.body for one in opened] == ["one\n\ntwo", "text", "text"]
+    assert [one.passages for one in opened] == [("one", "two"), (), ("text",)]
 
 
 def test_the_newest_successor_is_named(memory: Memory) -> None:
@@ -52,7 +52,7 @@ def test_the_newest_successor_is_named(memory: Memory) -> None:
 @pytest.mark.parametrize("part", ["payload", "metadata", "state", "wrap", "id", "epoch"])
 def test_a_node_with_a_part_of_another_does_not_open(memory: Memory, part: str) -> None:
     """Envelopes, state and wrap are bound to their node: TamperedError, whichever was exchanged."""
-    memory.remember_many([Draft("one"), Draft("two")])
+    memory.remember_many([Draft("one", pinned=True), Draft("two", pinned=True)])
     with memory._space.store.read() as connection:
         one, two = nodes.every(connection)
     mixed = replace(one.sealed, **{part: getattr(two.sealed, part) if part != "epoch" else 2})

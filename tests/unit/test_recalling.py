@@ -70,8 +70,7 @@ def test_every_dense_path_finds_the_same(
     for name in ("upkeep", "space_index", "status"):
         monkeypatch.setattr(f"mimir_vault.{name}.EXACT_VECTORS_MAX", 10)
     memory._space.upkeep.run_now()
-    assert memory._space.index.dense is not None
-    assert memory._space.index.dense.sketch is not None
+    assert memory._space.index.dense[1].sketch is not None
     chosen = Plan(path.split()[0], 60, filtered="filtered" in path)  # type: ignore[arg-type]
     monkeypatch.setattr(module, "plan", lambda *_: chosen)
     hits = memory.recall("the night train to Trieste", k=8, where=where)

@@ -9,7 +9,7 @@ import pytest
 
 from mimir_vault import Draft, InterruptedBatchError, Link, Memory, Vault, errors
 from mimir_vault import remembering as module
-from mimir_vault.model.draft import check_draft
+from mimir_vault.putting import Putting
 from mimir_vault.store import audit, padding
 from mimir_vault.testing import FixedClock, HashEmbedder
 
@@ -125,7 +125,7 @@ def test_a_store_that_fails_leaves_the_commits_before(
     memory: Memory, monkeypatch: pytest.MonkeyPatch, call: int
 ) -> None:
     """A full disk in the middle: the error says how many are stored, and not one word of the others is left."""
-    real, calls = module.put, [0]
+    real, calls = Putting.put, [0]
 
     def full(*given: Any) -> Any:
         calls[0] += 1
@@ -133,7 +133,7 @@ def test_a_store_that_fails_leaves_the_commits_before(
             raise errors.DiskFullError
         return real(*given)
 
-    monkeypatch.setattr(module, "put", full)
+    monkeypatch.setattr(Putting, "put", full)
     kind = errors.DiskFullError if call == 1 else InterruptedBatchError
     with pytest.raises(kind):
         memory.remember_many([Draft(f"unique{number}") for number in range(20)])
@@ -198,9 +198,9 @@ def test_room_for_a_node_is_made_before_it_is_written(
 
 def test_a_checked_draft_that_is_prepared_says_what_room_it_needs(memory: Memory) -> None:
     """At least the bytes of what is sealed."""
-    (one,) = module.prepare(memory._space, [check_draft(Draft("x" * 5_000, data=bytes(7_000)))])
+    (one,) = module.prepare(memory._space, [module.ready(memory._space, Draft("x" * 5_000, data=bytes(7_000)))])
     assert one.bytes_needed > 12_000
-    assert one.draft.text == "x" * 5_000
+    assert one.ready.draft.text == "x" * 5_000
     assert one.found.terms
 
 

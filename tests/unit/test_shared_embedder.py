@@ -33,7 +33,7 @@ def test_what_is_given_is_checked_and_kept() -> None:
     shared = SharedEmbedder(given)
     assert shared.get() is shared.get()
     assert (shared.get().inner, shared.get().dimension) == (given, 16)
-    with pytest.raises(TypeError, match="needs .name, .dimension and .embed"):
+    with pytest.raises(TypeError, match=r"needs \.name, \.dimension and \.embed"):
         SharedEmbedder(object()).get()  # type: ignore[arg-type]
 
 
@@ -55,6 +55,12 @@ def test_the_bundled_model_stands_in_where_none_is_given(monkeypatch: pytest.Mon
         thread.join()
     assert shared.get().inner is made[0]
     assert len(made) == 1
+
+
+def test_the_bundled_model_is_known_before_it_is_loaded() -> None:
+    """Its name and dimension cost nothing."""
+    assert SharedEmbedder(None).get().name == "all-MiniLM-L6-v2"
+    assert SharedEmbedder(None).get().dimension == 384
 
 
 def test_the_probe_is_reckoned_once() -> None:

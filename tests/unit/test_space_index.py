@@ -29,7 +29,7 @@ def memory(upkeep_by_hand: None, vault: Vault) -> Memory:
 def state(memory: Memory, index: SpaceIndex) -> dict[str, Any]:
     """Bring an index up to date and return what it holds, in an order that does not depend on how it came about."""
     with memory._space.store.read() as connection, index.lock:
-        index.refresh(connection, memory._space.model(connection))
+        index.refresh(connection, memory._space.space.model(connection, memory._space.embedder))
         columns = index.columns
         live = columns.live
         seqs = columns.seqs[live]
@@ -44,7 +44,7 @@ def state(memory: Memory, index: SpaceIndex) -> dict[str, Any]:
             "terms": counts,
             "codes": sorted(codes),
             "tail": {code: index.tail_of(code)[0].tolist() for code in codes.values()},
-            "vectors": 0 if index.dense is None else index.dense.count,
+            "vectors": {code: dense.count for code, dense in index.dense.items() if dense.count},
         }
 
 
@@ -86,7 +86,7 @@ def test_nothing_new_costs_nothing(memory: Memory, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module.vectors, "after", None)
     monkeypatch.setattr(module.words, "tail", None)
     with memory._space.store.read() as connection:
-        index.refresh(connection, memory._space.model(connection))
+        index.refresh(connection, memory._space.space.model(connection, memory._space.embedder))
 
 
 def test_words_of_the_tail_are_counted_once(memory: Memory) -> None:
@@ -129,7 +129,7 @@ def test_clearing_forgets_everything(memory: Memory) -> None:
     before = state(memory, index)
     index.clear()
     assert len(index.columns) == 0
-    assert index.dense is None
+    assert index.dense == {}
     assert state(memory, index) == before
 
 
@@ -140,8 +140,7 @@ def test_a_sketch_that_does_not_load_is_an_empty_one(memory: Memory, monkeypatch
     monkeypatch.setattr("mimir_vault.upkeep.SAVE_CHANGES", 5)
     memory.remember_many([Draft(f"{number}") for number in range(12)])
     memory._space.upkeep.run_now()
-    dense = memory._space.index.dense
-    assert dense is not None
+    dense = memory._space.index.dense[1]
     assert dense.frozen is not None
     with memory._space.store.write() as writer:
         connection = writer.connection

@@ -336,6 +336,6 @@ class Database:
 
 def _roll_back(connection: apsw.Connection) -> None:
     """End a transaction that is still open; one that cannot even be rolled back has told why already."""
-    if connection.in_transaction:
-        with suppress(apsw.Error):
+    with suppress(apsw.Error):
+        if connection.in_transaction:
             connection.execute("ROLLBACK")

@@ -192,9 +192,7 @@ def test_nothing_outside_of_a_view_passes(
     assert matches(narrower.filter_, one) == (
         matches(view.filter_, one) and matches(View().narrowed(**inner).filter_, one)
     )
-    assert matches(narrower.parse(where), one) == (
-        matches(narrower.filter_, one) and matches(parse_filter(where), one)
-    )
+    assert matches(narrower.parse(where), one) == (matches(narrower.filter_, one) and matches(parse_filter(where), one))
 
 
 # -- writing ----------------------------------------------------------------------------------------------------------

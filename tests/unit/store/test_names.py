@@ -123,6 +123,35 @@ def test_a_chain_that_is_dropped_and_grown_in_one_transaction_is_one(plain: apsw
     assert rows(plain) == [(b"one", 2, 1, 2)]
 
 
+def test_a_node_that_moves_goes_to_another_chain(plain: apsw.Connection) -> None:
+    """It keeps its place there: the chain is at least so long, and the newest of all its nodes is the head."""
+    threads = Threads(plain)
+    old, new = threads.get(b"old"), threads.get(b"new")
+    for seq in (1, 2, 3):
+        threads.append(old, seq)
+    threads.append(new, 2)
+    threads.drop(old.code, moved=3)
+    threads.join(new, 3, 2)
+    threads.drop(old.code, moved=1)
+    threads.join(new, 1, 0)
+    threads.flush()
+    assert rows(plain) == [(b"old", 3, 1, 0), (b"new", 3, 3, 3)]
+
+
+def test_a_chain_without_its_newest_node_has_no_head(plain: apsw.Connection) -> None:
+    """Only where it moved away: after another one moved the head is still the newest."""
+    threads = Threads(plain)
+    thread = threads.get(b"one")
+    for seq in (1, 2):
+        threads.append(thread, seq)
+    threads.drop(thread.code, moved=1)
+    assert thread.head == 2
+    threads.drop(thread.code, moved=2)
+    assert thread.head == 0
+    threads.flush()
+    assert rows(plain) == []
+
+
 def test_a_chain_nobody_touched_is_not_written(plain: apsw.Connection) -> None:
     """Looking at a chain leaves it as it was."""
     threads = Threads(plain)

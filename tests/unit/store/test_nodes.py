@@ -9,7 +9,7 @@ import apsw
 import pytest
 
 from mimir_vault.crypto.sealer import SealedNode
-from mimir_vault.errors import AmbiguousIdError, NotFoundError
+from mimir_vault.errors import NotFoundError
 from mimir_vault.store import nodes
 
 from .conftest import PlainDigester
@@ -55,21 +55,22 @@ def test_seqs_and_ids_of_many(three: apsw.Connection) -> None:
 )
 def test_an_id_may_be_shortened_to_eight_digits(three: apsw.Connection, digits: str, seq: int) -> None:
     """Even and odd numbers of digits, in either case, blanks around them aside."""
-    found = nodes.find(three, digits)
-    assert found is not None
-    assert found.seq == seq
+    assert [node.seq for node in nodes.find(three, digits)] == [seq]
 
 
 @pytest.mark.parametrize("digits", ["00000000", "fffffffe", "f" * 64, "aaaaaaaad"])
-def test_what_no_id_begins_with_is_none(three: apsw.Connection, digits: str) -> None:
+def test_what_no_id_begins_with_finds_nothing(three: apsw.Connection, digits: str) -> None:
     """Not an error: the caller says what that means."""
-    assert nodes.find(three, digits) is None
+    assert nodes.find(three, digits) == []
 
 
-def test_what_several_ids_begin_with_is_ambiguous(three: apsw.Connection) -> None:
-    """The sentence asks for more digits."""
-    with pytest.raises(AmbiguousIdError, match="several node ids begin with aaaaaaaa; give more digits"):
-        nodes.find(three, "aaaaaaaa")
+def test_what_several_ids_begin_with_finds_all_of_them(three: apsw.Connection) -> None:
+    """In the order of their ids, at most 16: only the caller knows which of them may be seen."""
+    assert [node.seq for node in nodes.find(three, "aaaaaaaa")] == [1, 2]
+    for number in range(20):
+        nodes.insert(three, sealed(f"bbbbbbbb{19 - number:02}"))
+    found = nodes.find(three, "bbbbbbbb")
+    assert [node.sealed.id for node in found] == [sealed(f"bbbbbbbb{number:02}").id for number in range(16)]
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,8 @@ def test_erased_text_is_in_no_page_and_not_in_the_wal(seeds: Seeds) -> None:
     with store.read() as connection:
         node = list(nodes.every(connection))[30]
     with store.write() as writer:
+        node = writer.replace_state(node, state(pinned=True))
+    with store.write() as writer:
         writer.change.erased = set()
         writer.erase([node], lambda *_: b"")
         erased = writer.change.erased

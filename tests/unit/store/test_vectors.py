@@ -55,6 +55,21 @@ def test_models_come_back_oldest_first(plain: apsw.Connection) -> None:
     assert vectors.models(plain)[1] == two
 
 
+def test_a_model_is_at_home_unless_it_was_brought(plain: apsw.Connection) -> None:
+    """1 for the space's own embedder, 0 for one that a view brought along."""
+    vectors.put_model(plain, "own", 2, "", b"")
+    assert vectors.put_model(plain, "brought", 2, "", b"", home=False).home == 0
+    assert [model.home for model in vectors.models(plain)] == [1, 0]
+
+
+def test_a_sealed_vector_is_about_its_model_and_window(plain: apsw.Connection) -> None:
+    """Name, dimension and window, so that no two are alike."""
+    one = vectors.put_model(plain, "a", 2, "", b"")
+    two = vectors.put_model(plain, "b", 2, "", b"")
+    assert vectors.about(one, 258) == b"a\x00\x00\x00\x00\x02\x00\x00\x01\x02"
+    assert len({vectors.about(model, window) for model in (one, two) for window in (0, 1)}) == 4
+
+
 def test_vectors_by_vid_and_by_node(filled: apsw.Connection) -> None:
     """All in one statement; those that do not exist are left out; another model's are not mixed in."""
     rows = vectors.by_vid(filled, np.array([1, 4, 99], np.int64))
@@ -94,6 +109,34 @@ def test_erasing_says_what_went(filled: apsw.Connection) -> None:
     assert sorted(vectors.erase(filled, [2, 3, 99])) == [(1, 2), (1, 3), (1, 4), (2, 5)]
     assert vectors.all_vids(filled, 1).tolist() == [1]
     assert vectors.passages(filled, 1, [2]) == {}
+
+
+def test_copied_vectors_are_rows_of_their_own(filled: apsw.Connection) -> None:
+    """By all models, in their order, with passages; of a node without vectors there is nothing to copy."""
+    put(filled, 2, 2, [new(0, b"\x0c")])
+    assert vectors.copy(filled, 2, 7) == 4
+    copied = filled.execute("SELECT model, window, data FROM vector WHERE seq = 7 ORDER BY vid").fetchall()
+    assert copied == [(1, 0, b"\x01\x02"), (1, 1, b"\x01\x02"), (1, 2, b"\xff\x00"), (2, 0, b"\x0c")]
+    assert vectors.passages(filled, 1, [7]) == {(7, 0): (0, 10), (7, 1): (10, 20), (7, 2): (20, 25)}
+    vectors.erase(filled, [2])
+    assert vectors.by_seq(filled, 1, np.array([7], np.int64)).windows.tolist() == [0, 1, 2]
+    assert vectors.copy(filled, 99, 8) == 0
+
+
+def test_sealed_vectors_are_found_by_node_and_model(plain: apsw.Connection) -> None:
+    """In the order of their windows."""
+    vectors.put_sealed(plain, 1, 1, [b"one", b"two"])
+    vectors.put_sealed(plain, 1, 2, [b"three"])
+    vectors.put_sealed(plain, 2, 1, [b"four"])
+    assert vectors.sealed_of(plain, [1]) == {(1, 1): [b"one", b"two"], (1, 2): [b"three"]}
+    assert vectors.sealed_of(plain, [2, 3]) == {(2, 1): [b"four"]}
+    assert vectors.sealed_of(plain, []) == {}
+
+
+def test_each_node_has_the_model_of_its_vectors(filled: apsw.Connection) -> None:
+    """Nodes without vectors are left out."""
+    assert vectors.models_of(filled, [1, 2, 3, 99]) == {1: 1, 2: 1, 3: 2}
+    assert vectors.models_of(filled, []) == {}
 
 
 def test_a_vector_of_another_length_is_tampering(filled: apsw.Connection) -> None:

@@ -9,14 +9,15 @@ import apsw
 import pytest
 
 from mimir_vault.crypto.sealer import SpaceSealer
+from mimir_vault.errors import TamperedError
 from mimir_vault.model.codec import Metadata, Payload, State, decode, encode
 from mimir_vault.model.facets import HIDDEN, NEVER, PINNED, UNINDEXED, Facets
-from mimir_vault.store import audit, nodes, vectors, words
+from mimir_vault.store import audit, nodes, refs, vectors, words
 from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.names import all_names
 from mimir_vault.store.nodes import StoredNode
 from mimir_vault.store.vectors import NewVector
-from mimir_vault.store.writer import FOLLOWS, Findable, Writer, ref_path
+from mimir_vault.store.writer import FOLLOWS, Findable, Writer
 
 from .conftest import metadata, space_sealer, state, writing
 
@@ -124,11 +125,10 @@ def test_erasing_a_successor_makes_the_older_node_current(plain: apsw.Connection
     with writing(plain, sealer) as writer:
         old = put(writer, kept=state(ref=ref))
         new = put(writer, kept=state(ref=ref), links=((SUPERSEDES, old.sealed.id),))
-    path = "SELECT seq FROM ref WHERE path = ?"
-    assert plain.execute(path, (ref_path(ref),)).fetchall() == [(new.seq,)]
+    assert refs.versions(plain, ref) == [old.seq, new.seq]
     with writing(plain, sealer) as writer:
         assert writer.erase([new], same) == [old.seq]
-    assert plain.execute(path, (ref_path(ref),)).fetchall() == [(old.seq,)]
+    assert refs.versions(plain, ref) == [old.seq]
     with writing(plain, sealer) as writer:
         newest = put(writer, kept=state(ref=ref), links=((SUPERSEDES, old.sealed.id),))
         assert writer.erase([newest, old], same) == []
@@ -180,7 +180,7 @@ def test_a_state_is_replaced_in_place(plain: apsw.Connection, sealer: SpaceSeale
     row = facets(plain, node.seq)
     assert (row.flags, row.expires) == (HIDDEN, 5)
     assert plain.execute("SELECT generation, seq FROM change").fetchall() == [(generation, node.seq)]
-    assert plain.execute("SELECT path, seq FROM ref").fetchall() == [(ref_path(("b",)), node.seq)]
+    assert plain.execute("SELECT path, seq FROM ref").fetchall() == [(refs.path_of(("b",)), node.seq)]
     with writing(plain, sealer) as writer:
         writer.replace_state(stored, state())
     assert plain.execute("SELECT count(*) FROM ref").fetchall() == [(0,)]
@@ -246,11 +246,96 @@ def test_events_are_audited_in_the_same_transaction(plain: apsw.Connection, seal
     ]
 
 
+# -- states that change -----------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("smaller", "larger"),
-    [(("a",), ("a", "b")), (("a", "z"), ("ab",)), (("a",), ("a\x00",)), (("a", ""), ("a\x00", "b")), (("",), ("a",))],
+    ("expires", "forget_at", "ends"), [(None, None, NEVER), (5, None, 5), (None, 7, 7), (5, 7, 5), (7, 5, 5)]
 )
-def test_the_bytes_of_a_ref_sort_part_by_part(smaller: tuple[str, ...], larger: tuple[str, ...]) -> None:
-    """A subtree is a range; parts with NUL inside do not blur with the borders of parts."""
-    assert ref_path(smaller) < ref_path(larger)
-    assert ref_path(larger).startswith(ref_path(smaller)) == (larger[: len(smaller)] == smaller)
+def test_a_node_ends_at_its_expiry_or_with_its_grace(
+    plain: apsw.Connection, sealer: SpaceSealer, expires: int | None, forget_at: int | None, ends: int
+) -> None:
+    """Whichever is first, when it is put and when its state is replaced."""
+    kept = state(expires=expires, forget_at=forget_at)
+    with writing(plain, sealer) as writer:
+        put(writer, kept=kept)
+        writer.replace_state(put(writer), kept)
+    assert [facets(plain, seq).expires for seq in (1, 2)] == [ends, ends]
+
+
+def test_a_node_that_moves_takes_its_place_in_another_chain(plain: apsw.Connection, sealer: SpaceSealer) -> None:
+    """The chain of its session under its new ref; one that is left without nodes goes, its head is its newest."""
+    with writing(plain, sealer) as writer:
+        thread = writer.thread(("a",), None, None, "s")
+        first, second = (
+            writer.put(
+                PAYLOAD, metadata(order + 1, session="s", order=order), state(ref=("a", name)), Findable(), thread
+            )
+            for order, name in enumerate("12")
+        )
+    with writing(plain, sealer) as writer:
+        writer.replace_state(second, state(ref=("b", "2")))
+    with writing(plain, sealer) as writer:
+        old, new = writer.thread(("a",), None, None, "s"), writer.thread(("b",), None, None, "s")
+        assert (old.length, old.uses, writer.head(old)) == (2, 1, None)
+        assert (new.length, new.uses, writer.head(new)) == (2, 1, second.sealed.id)
+        assert [facets(plain, one.seq).thread for one in (first, second)] == [old.code, new.code]
+    with writing(plain, sealer) as writer:
+        writer.replace_state(first, state(ref=("b", "1")))
+    with writing(plain, sealer) as writer:
+        new = writer.thread(("b",), None, None, "s")
+        assert (new.length, new.uses, writer.head(new)) == (2, 2, second.sealed.id)
+    assert plain.execute("SELECT count(*) FROM thread").fetchall() == [(1,)]
+
+
+def test_a_node_that_is_renamed_stays_in_its_chain(plain: apsw.Connection, sealer: SpaceSealer) -> None:
+    """Only what stands above the last part of a ref tells chains apart; without a session there is none."""
+    with writing(plain, sealer) as writer:
+        thread = writer.thread(("a",), None, None, "s")
+        node = writer.put(PAYLOAD, metadata(1, session="s"), state(ref=("a", "1")), Findable(), thread)
+        bare = put(writer, kept=state(ref=("a", "3")))
+    with writing(plain, sealer) as writer:
+        writer.replace_state(node, state(ref=("a", "2")))
+        writer.replace_state(bare, state(ref=("b", "3")))
+    assert (facets(plain, node.seq).thread, facets(plain, bare.seq).thread) == (thread.code, 0)
+    assert plain.execute("SELECT length, uses, head FROM thread").fetchall() == [(1, 1, node.seq)]
+
+
+def test_a_state_is_replaced_in_the_transaction_that_put_it(plain: apsw.Connection, sealer: SpaceSealer) -> None:
+    """Rows that were only gathered are written before they are changed."""
+    with writing(plain, sealer) as writer:
+        node = put(writer, Findable({"seat": 1}))
+        writer.replace_state(node, state(hidden=True))
+    assert facets(plain, node.seq).flags == HIDDEN
+
+
+# -- vectors ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_successor_may_have_the_vectors_of_the_node_before(plain: apsw.Connection, sealer: SpaceSealer) -> None:
+    """Of all models, with their passages; its windows are counted; also where both are put in one transaction."""
+    with writing(plain, sealer) as writer:
+        old = put(writer, Findable({}, 1, [NewVector(0, 0, 2, b"v"), NewVector(1, 2, 4, b"w")]))
+        new = writer.put(PAYLOAD, metadata(writer.recorded(0)), state(), Findable(), None, vectors_of=old.seq)
+    assert plain.execute("SELECT seq, model, window, data FROM vector ORDER BY vid").fetchall() == [
+        (old.seq, 1, 0, b"v"), (old.seq, 1, 1, b"w"), (new.seq, 1, 0, b"v"), (new.seq, 1, 1, b"w"),
+    ]  # fmt: skip
+    assert vectors.passages(plain, 1, [new.seq]) == {(new.seq, 0): (0, 2), (new.seq, 1): (2, 4)}
+    assert facets(plain, new.seq).windows == 2
+
+
+def test_given_vectors_are_sealed_to_their_node_model_and_window(plain: apsw.Connection, sealer: SpaceSealer) -> None:
+    """They open again as they were given, and nowhere else."""
+    model = vectors.put_model(plain, "other", 2, "", b"")
+    with writing(plain, sealer) as writer:
+        node, other = put(writer), put(writer)
+        writer.put_given(node, model, [b"one", b"two"])
+    sealed = vectors.sealed_of(plain, [node.seq, other.seq])
+    assert list(sealed) == [(node.seq, model.code)]
+    first, second = sealed[node.seq, model.code]
+    assert sealer.open_vector(node.sealed, first, vectors.about(model, 0)) == b"one"
+    assert sealer.open_vector(node.sealed, second, vectors.about(model, 1)) == b"two"
+    assert b"one" not in first
+    for mixed, kept, window in ((first, node, 1), (first, other, 0), (second, node, 0)):
+        with pytest.raises(TamperedError):
+            sealer.open_vector(kept.sealed, mixed, vectors.about(model, window))

@@ -10,15 +10,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from mimir_vault.model.codec import Metadata, Payload, State, decode, encode
+from mimir_vault.model.codec import Metadata, Payload, decode, decode_state, encode
 from mimir_vault.model.facets import Facets
-from mimir_vault.store import audit, feed, freshness, nodes, words
+from mimir_vault.store import audit, feed, freshness, nodes, refs, words
 from mimir_vault.store.feed import Seen
 from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.names import all_names
 from mimir_vault.store.nodes import StoredNode
 from mimir_vault.store.vectors import NewVector
-from mimir_vault.store.writer import Findable, Writer, ref_path
+from mimir_vault.store.writer import Findable, Writer
 
 from .conftest import metadata, plain_space, space_sealer, state, writing
 
@@ -93,9 +93,9 @@ class SpaceAgainstItsNodes(RuleBasedStateMachine):
             if kind is not None:
                 links.append((kind, data.draw(st.sampled_from(older)).sealed.id))
         if ref is not None:
-            held = "SELECT id FROM node JOIN ref USING (seq) WHERE path = ?"
-            links += [(SUPERSEDES, holder) for (holder,) in self.connection.execute(held, (ref_path(ref),))]
-        thread = writer.thread((), user, None, session) if session is not None else None
+            holders = nodes.ids_of(self.connection, [refs.newest(self.connection, ref)])
+            links += [(SUPERSEDES, holder) for holder in holders.values()]
+        thread = writer.thread(under(ref), user, None, session) if session is not None else None
         found = data.draw(FINDABLES)
         stored = writer.put(
             encode(Payload(1, "text", None, None)),
@@ -133,13 +133,18 @@ class SpaceAgainstItsNodes(RuleBasedStateMachine):
         assert again == sorted(after[one] for one in current)
 
     @precondition(lambda self: self.live())
-    @rule(data=st.data(), pinned=st.booleans(), hidden=st.booleans(), expires=st.none() | st.integers(0, 9))
-    def change(self, data: st.DataObject, pinned: bool, hidden: bool, expires: int | None) -> None:
-        """Replace the state of a node, its ref kept."""
+    @rule(
+        data=st.data(), pinned=st.booleans(), hidden=st.booleans(), expires=st.none() | st.integers(0, 9),
+        forget_at=st.none() | st.integers(0, 9),
+    )  # fmt: skip
+    def change(
+        self, data: st.DataObject, pinned: bool, hidden: bool, expires: int | None, forget_at: int | None
+    ) -> None:
+        """Replace the state of a node; it may get another ref, or none any more."""
         node = data.draw(st.sampled_from(self.live()))
-        ref = decode(State, self.sealer.open_state(node.sealed)).ref
+        kept = state(ref=data.draw(REFS), pinned=pinned, hidden=hidden, expires=expires, forget_at=forget_at)
         with writing(self.connection, self.sealer) as writer:
-            writer.replace_state(node, state(ref=ref, pinned=pinned, hidden=hidden, expires=expires))
+            writer.replace_state(node, kept)
 
     @rule()
     def merge(self) -> None:
@@ -193,10 +198,11 @@ class SpaceAgainstItsNodes(RuleBasedStateMachine):
         with writing(anew, self.sealer) as writer:
             for node in self.live():
                 opened = decode(Metadata, self.sealer.open_metadata(node.sealed))
-                kept = decode(State, self.sealer.open_state(node.sealed))
+                kept = decode_state(self.sealer.open_state(node.sealed))
                 row = (node.seq, node.sealed.id, 1, b"", b"", b"", b"")
                 anew.execute("INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-                thread = writer.thread((), opened.user, None, opened.session) if opened.session is not None else None
+                session = opened.session
+                thread = writer.thread(under(kept.ref), opened.user, None, session) if session is not None else None
                 writer.derive(node, opened, kept, findable(*self.findables[node.sealed.id]), thread)
         assert derived(self.connection) == derived(anew)
         anew.close()
@@ -206,6 +212,11 @@ class SpaceAgainstItsNodes(RuleBasedStateMachine):
         if hasattr(self, "connection"):
             self.connection.close()
             self.sealer.wipe()
+
+
+def under(ref: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the part of a ref that tells chains of sessions apart."""
+    return ref[:-1] if ref is not None else ()
 
 
 def current_of(live: dict[bytes, int], superseded: dict[bytes, set[bytes]]) -> set[bytes]:
