@@ -91,7 +91,7 @@ def back_up(source: Source, place: Path, progress: Progress | None = None) -> Ba
 
     Raises:
         ExistsError: something else lies there, or a backup of a state this vault never was in.
-        ValueError: the place is inside the vault. TamperedError: a space is not what was last written to it.
+        ValueError: the place is inside the vault, or the call inside a transaction. TamperedError: a space is not what was last written to it.
         VaultBusyError, NotFoundError, DiskFullError, ReadOnlyError, StorageError: the file cannot be written.
     """
     if place.resolve().is_relative_to(source.folder.resolve()):
@@ -219,6 +219,8 @@ class _Run:
         """Open all spaces, and count the nodes that are to be read."""
         opened = [(row, self._source.spaces.open(row.name)) for row in rows]
         for row, space in opened:
+            if space.transaction is not None:
+                raise ValueError("a backup is made outside a transaction, which may still be undone")
             earlier = self._earlier_state(row)
             with space.store.read() as connection:
                 above = -1 if earlier is None else earlier.marks["node"].highest

@@ -39,6 +39,8 @@ def compact(space: OpenSpace) -> Compacted:
         VaultBusyError: another process writes and does not stop; DiskFullError: there is no room for the packed pages.
         Nothing is lost by either.
     """
+    if space.transaction is not None:
+        raise ValueError("a space is compacted outside a transaction")
     fresh = space.store.fresh
     before = fresh.database.path.stat().st_size
     with space.store.read() as connection:

@@ -17,7 +17,7 @@ from mimir_vault.backup_file import PORTIONS_START, SEGMENTS_MAX, BackupReader
 from mimir_vault.crypto.backup_sealer import BackupSealer
 from mimir_vault.errors import ExistsError, LockedError, NotFoundError, TamperedError, VaultBusyError
 from mimir_vault.memory import Memory
-from mimir_vault.model.codec import State, decode
+from mimir_vault.model.codec import decode_state
 from mimir_vault.model.draft import Draft
 from mimir_vault.store import audit, nodes
 from mimir_vault.vault import Vault
@@ -29,8 +29,7 @@ def pin(memory: Memory, node_id: str) -> None:
     with memory._space.store.write() as writer:
         stored = nodes.by_id(writer.connection, bytes.fromhex(node_id))
         assert stored is not None
-        plain = memory._space.store.sealer.open_state(stored.sealed)
-        state = decode(State, plain) if plain else State()  # type: ignore[call-arg]
+        state = decode_state(memory._space.store.sealer.open_state(stored.sealed))
         writer.replace_state(stored, msgspec.structs.replace(state, pinned=not state.pinned))
 
 
@@ -272,6 +271,18 @@ def test_impossible_places(vault: Vault, tmp_path: Path) -> None:
         vault.backup(vault.path / "spaces" / ".." / "backup")
     with pytest.raises(NotFoundError, match="make it first"):
         vault.backup(tmp_path / "nowhere" / "backup")
+
+
+def test_inside_a_transaction(vault: Vault, place: Path) -> None:
+    """What may still be undone is not backed up, nor packed."""
+    with vault.space().transaction() as memory:
+        memory.remember("may be undone")
+        with pytest.raises(ValueError, match="outside a transaction"):
+            vault.backup(place)
+        with pytest.raises(ValueError, match="outside a transaction"):
+            vault.compact()
+    assert not place.exists()
+    assert vault.backup(place).nodes == 1
 
 
 def test_a_locked_vault(vault: Vault, place: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mimir_vault import restoring
-from mimir_vault.backup_file import PORTION_BYTES, PORTIONS_START
+from mimir_vault.backup_file import PORTION_BYTES, PORTIONS_START, BackupReader
+from mimir_vault.crypto.backup_sealer import BackupSealer
 from mimir_vault.errors import (
     DiskFullError,
     ExistsError,
@@ -51,6 +53,12 @@ def fill(vault: Vault) -> None:
     memory.forget(many[5].id)
     memory.forget(many[29].id)
     pin(memory, many[7].id)
+    memory.hide(many[8].id)
+    memory.forget(many[9].id, grace=timedelta(days=30))
+    memory.remember("with a vector of its own", vector=HashEmbedder().embed(["another text"])[0])
+    memory.remember("of two passages", index=["the first of them", "the second of them"])
+    foreign = memory.view(embedder=HashEmbedder(32, "foreign"), user="bo")
+    foreign.remember("in the words of another model")
     other = vault.create_space("other")
     other.remember("elsewhere", speaker="Bo")
     vault.create_space("empty")
@@ -76,8 +84,10 @@ def test_it_equals_its_source(vaults: QuickVaults, vault: Vault, place: Path, go
             (info.name, info.id, info.created) for info in vault.spaces()
         ]
         for name in ("main", "other", "empty"):
-            for table in ("node", "sealed_vector", "tombstone", "model", "vector", "passage"):
+            for table in ("node", "sealed_vector", "tombstone", "model", "passage"):
                 assert raw_rows(restored, name, table) == raw_rows(vault, name, table), table
+            ours, theirs = (sorted(row[1:] for row in raw_rows(one, name, "vector")) for one in (vault, restored))
+            assert ours == theirs
         for node in vault.space().nodes():
             assert restored.space().history(node.id) == vault.space().history(node.id)
         assert restored.space().get(ref=("prefs", "ada", "seat")) == vault.space().get(ref=("prefs", "ada", "seat"))
@@ -94,6 +104,9 @@ def test_it_finds_the_same(vaults: QuickVaults, vault: Vault, place: Path) -> No
             assert [hit.id for hit in ours] == [hit.id for hit in theirs]
             assert [hit.score for hit in ours] == pytest.approx([hit.score for hit in theirs])
             assert any("dense" in hit.lanes for hit in theirs)
+        foreign, same = (one.space().view(embedder=HashEmbedder(32, "foreign")) for one in (vault, restored))
+        hits = [view.recall("another model", k=3, lanes=("dense",)) for view in (foreign, same)]
+        assert [hit.id for hit in hits[0]] == [hit.id for hit in hits[1]] != []
 
 
 def test_no_embedder_is_needed(vaults: QuickVaults, vault: Vault, place: Path) -> None:
@@ -259,18 +272,24 @@ def test_no_backup(vaults: QuickVaults, place: Path) -> None:
     assert not vaults.path("restored").exists()
 
 
+def contents_at(vault: Vault, place: Path) -> int:
+    """Return where the contents of a backup begin."""
+    with BackupReader(place) as reader:
+        reader.unlock(BackupSealer(vault._keys.backup_key(), vault._keys.vault_id, reader.id, os.urandom))
+        return PORTIONS_START + PORTION_BYTES * sum(segment.portions for segment in reader.guide.segments)
+
+
 DAMAGE = {
     "header": 1_000, "guide": 70_000, "first portion": PORTIONS_START + 9, "second portion": PORTIONS_START + 70_000,
-    "contents": PORTIONS_START + 2 * PORTION_BYTES + 5,
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("where", DAMAGE)
+@pytest.mark.parametrize("where", [*DAMAGE, "contents"])
 def test_a_damaged_backup(vaults: QuickVaults, vault: Vault, place: Path, where: str) -> None:
     """One sentence, and nothing at the target or beside it."""
     vault.space().remember_many([Draft(f"turn {number} " + "x" * 900) for number in range(50)])
     vault.backup(place)
-    change(place, DAMAGE[where])
+    change(place, DAMAGE.get(where) or contents_at(vault, place))
     before = beside(vaults)
     with pytest.raises(TamperedError) as caught:
         vaults.restore(place)
