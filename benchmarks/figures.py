@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,12 @@ def recall_of_exact(
         least = np.partition(scores, -k)[-k] - TIE
         shares.append(sum(text in rows and scores[rows[text]] >= least for text in texts[:k]) / k)
     return float(statistics.mean(shares))
+
+
+def bytes_a_node(row: dict[str, Any], nodes: int) -> float:
+    """Return the bytes that one node takes of a contender, without the padding of its file where there is one."""
+    held: int = row["live"] or row["disk"]
+    return held / row.get("taken", nodes)
 
 
 def written(value: float | None, digits: int = 1) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from html import escape
 from typing import Any, NamedTuple
 
+from figures import bytes_a_node
+
 Row = dict[str, Any]
 LABELS, PANEL, ROOM, GAP, LINE, TOP = 170, 240, 195, 26, 24, 74
-"""In pixels: widths of the names, a panel, its longest bar, and between panels; heights of a contender and above all."""
+"""In pixels: widths of the names, a panel, its longest bar and between panels; heights of a contender and above all."""
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f }
   .ground { fill: #ffffff } .small { font-size: 11px; fill: #57606a } .head { font-weight: 600 }
@@ -34,11 +36,7 @@ class Panel(NamedTuple):
 
 PANELS = (
     Panel("recall, ms: median and p95 (logarithmic)", lambda row, _: (row["whole"]["p50"], row["whole"]["p95"]), True),
-    Panel(
-        "bytes a node, padding apart",
-        lambda row, nodes: 2 * ((row["live"] or row["disk"]) / row.get("taken", nodes),),
-        False,
-    ),
+    Panel("bytes a node, padding apart", lambda row, nodes: 2 * (bytes_a_node(row, nodes),), False),
     Panel("memory, MiB", lambda row, _: 2 * (max(0.0, row["rss_growth"] / 2**20),), False),
 )
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bars import bars_of
-from figures import markdown, table, written
+from figures import bytes_a_node, markdown, table, written
 from plot import draw
 
 Row = dict[str, Any]
@@ -104,7 +104,7 @@ def _contenders(size: Row) -> Iterator[list[str]]:
             name, f"{nodes:,}", written(row["whole"]["p50"]), written(row["whole"]["p95"]),
             written(search.get("p50"), 2), written(search.get("p95"), 2), written(row["ingest"], 0),
             "–" if share is None else f"{share:.0%}", written(row["remember"]["p95"]),
-            written((row["live"] or row["disk"]) / row.get("taken", nodes), 0), written(row["disk"] / 2**20, 0),
+            written(bytes_a_node(row, nodes), 0), written(row["disk"] / 2**20, 0),
             written(row["rss_growth"] / 2**20, 0), "–" if found is None else f"{found:.3f}",
             written(row["first_answer"], 0),
         ]  # fmt: skip
