@@ -121,6 +121,24 @@ def test_cells_are_used_again() -> None:
             assert secret._pages is pages
 
 
+def test_only_whole_cells_are_lent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wiped secret of up to 128 bytes gives its cell back; a longer one takes its mapping with it, and after a fork
+    none does.
+    """
+    free: deque[object] = deque()
+    monkeypatch.setattr(secret_module, "_free_cells", free)
+    short, longest, longer, inherited = (SecretBytes(length) for length in (1, 128, 129, 32))
+    for secret in (short, longest, longer):
+        before = len(free)
+        secret.wipe()
+        assert ((secret._pages, secret._offset) in free) == (len(free) == before + 1) == (secret is not longer)
+
+    before = len(free)
+    inherited._pages.forked = True  # as `_empty_in_child` does; these pages are this test's alone
+    inherited.wipe()
+    assert len(free) == before
+
+
 def test_a_mapping_is_full_of_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """128 secrets of up to 128 bytes fill one mapping of 16 KiB to the last byte; the next one begins another."""
     monkeypatch.setattr(secret_module, "_free_cells", deque())
