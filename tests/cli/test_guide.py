@@ -59,7 +59,10 @@ def test_every_option_is_explained(guide: str) -> None:
 
 def test_no_option_is_invented(guide: str) -> None:
     """What the guide calls an option of ours is one."""
-    known = {option for _, command in all_commands() for param in command.params for option in param.opts}
+    known = {
+        option for _, command in all_commands() for param in command.params
+        for option in (*param.opts, *param.secondary_opts)
+    }  # fmt: skip
     known |= {"--version", "--help", "--install-completion", "--show-completion"}
 
     named = set(re.findall(r"`(--[a-z-]+)", guide))

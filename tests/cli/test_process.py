@@ -148,7 +148,7 @@ def test_output_survives_a_narrow_encoding(run: Run, copied_vault: Path) -> None
 def test_completion(run: Run) -> None:
     """The shell is offered commands and options."""
     ask = {"_MIMIR_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
-    assert run(env=ask | {"COMP_WORDS": "mimir re"}).out.split() == ["remember", "recall", "rebuild"]
+    assert run(env=ask | {"COMP_WORDS": "mimir re"}).out.split() == ["remember", "recall", "rebuild", "restore"]
     asked = run(env=ask | {"COMP_WORDS": "mimir recall --spe", "COMP_CWORD": "2"})
     assert asked.out.split() == ["--speaker"]
     assert "complete_bash" in run("--show-completion", env={"SHELL": "/bin/bash"}).out
