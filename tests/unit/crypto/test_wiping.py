@@ -33,15 +33,16 @@ def test_wipe_overwrites_what_a_view_shows() -> None:
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython's objects can be overwritten in place")
-def test_discard_overwrites_bytes_that_one_variable_holds() -> None:
-    """After discard the memory of a fresh bytes object holds zeros."""
-    fresh = os.urandom(32)
+@pytest.mark.parametrize("length", [2, 3, 32])
+def test_discard_overwrites_bytes_that_one_variable_holds(length: int) -> None:
+    """After discard the memory of a fresh bytes object holds zeros, however short it is."""
+    fresh = bytes(bytearray(b"\xa5" * length))
     address = id(fresh) + bytes.__basicsize__ - 1
 
     overwritten = discard(fresh)
 
     assert overwritten
-    assert ctypes.string_at(address, 32) == bytes(32)
+    assert ctypes.string_at(address, length) == bytes(length)
 
 
 @pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython's objects can be overwritten in place")
