@@ -49,8 +49,8 @@ def recall_of_exact(
 
 def bytes_a_node(row: dict[str, Any], nodes: int) -> float:
     """Return the bytes that one node takes of a contender, without the padding of its file where there is one."""
-    held: int = row["live"] or row["disk"]
-    return held / row.get("taken", nodes)
+    held, taken = row["live"] or row["disk"], row.get("taken", nodes)
+    return float(held / taken)
 
 
 def written(value: float | None, digits: int = 1) -> str:
