@@ -109,7 +109,8 @@ class CancelledCallError(MimirError):
 
     `committed` is True when what the call does is done and on disk, False when it changed nothing, and None when it
     did a part (the message says which) or when a transaction around it decides. `result` is what the call returned,
-    if it was finished; the nodes that are stored, if `remember_many` was stopped between two commits; None otherwise.
+    if it was finished; the nodes that are stored, if `remember_many` was stopped between two commits, and an
+    `ImportDone`, if `import_from` was; None otherwise.
     """
 
     def __init__(self, message: str, *, committed: bool | None, result: Any = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
@@ -185,6 +186,25 @@ def test_a_batch_whose_last_commit_is_under_way_is_whole(vault: AsyncVault, gate
         gate.may_end.set()
         report = await report_of(task)
         assert (report.committed, len(report.result), await memory.count()) == (True, 2, 2)
+
+    on(vault, work)
+
+
+def test_an_import_that_was_cancelled_goes_on_another_time(vault: AsyncVault, gate: GatedEmbedder) -> None:
+    """`result` says how much is done; the same import does the rest, and nothing twice."""
+    lines = [f'{{"text": "text {number}"}}\n' if number != 2_500 else '{"text": "slow"}\n' for number in range(5_000)]
+
+    async def work(memory: AsyncMemory) -> None:
+        task = asyncio.create_task(memory.import_from(io.StringIO("".join(lines)), import_id="mine"))
+        await asyncio.to_thread(gate.begun.wait, SECONDS)
+        task.cancel()
+        await asyncio.sleep(0.01)
+        gate.may_end.set()
+        report = await report_of(task)
+        assert report.committed is None
+        assert 0 < report.result.stored == await memory.count() < 5_000
+        done = await memory.import_from(io.StringIO("".join(lines)), import_id="mine")
+        assert (done.known, await memory.count()) == (report.result.stored, 5_000)
 
     on(vault, work)
 

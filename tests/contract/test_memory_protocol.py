@@ -5,6 +5,7 @@ Each test proves a sentence of the contract. Another implementation is added by 
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -312,6 +313,30 @@ def test_verify_finds_nothing_and_rebuild_changes_nothing(seats: MemoryProtocol)
     assert calls == [(everything, everything)] * 2
 
 
+def test_an_export_is_read_by_an_import_each_line_once(seats: MemoryProtocol) -> None:
+    """Imports write `metadata.import_id`, are idempotent, and say how to undo them; an export has what a view sees."""
+    file = io.StringIO()
+    assert seats.export_to(file) == 3
+    lines = file.getvalue()
+    elsewhere = seats.view(session="s3")
+    done = elsewhere.import_from(io.StringIO('{"text": "one"}\n{"text": "two"}\n'), import_id="mine")
+    assert (done.import_id, done.stored, elsewhere.count()) == ("mine", 2, 2)
+    again = elsewhere.import_from(io.StringIO('{"text": "one"}\n{"text": "two"}\n'), import_id="mine")
+    assert (again.stored, again.known, elsewhere.count()) == (0, 2, 2)
+    assert len(elsewhere.forget(where=done.undo).ids) == 2
+    assert seats.import_from(io.StringIO(lines)).stored == 0
+    assert seats.count() == 3
+    markdown = io.StringIO()
+    assert seats.export_to(markdown, "markdown", session="s2") == 1
+    assert "night train" in markdown.getvalue()
+    with pytest.raises(ValueError, match="format"):
+        seats.export_to(io.StringIO(), "stone")
+    with pytest.raises(ValueError, match="line 1"):
+        seats.import_from(io.StringIO("no JSON\n"))
+    with pytest.raises(mimir.NotFoundError):
+        seats.import_from("there/is/no/such/file")
+
+
 def test_it_is_a_context_manager(kept: Kept) -> None:
     """Leaving it, or closing it, leaves a vault open that somebody else opened."""
     with kept.memory as memory:
@@ -338,6 +363,8 @@ VERBS: dict[str, Callable[[MemoryProtocol], object]] = {
     "keep": lambda memory: memory.keep(UNKNOWN),
     "view": lambda memory: memory.view(session="s").count(),
     "transaction": lambda memory: memory.transaction().__enter__(),
+    "export_to": lambda memory: memory.export_to(io.StringIO()),
+    "import_from": lambda memory: memory.import_from(io.StringIO('{"text": "x"}\n')),
     "verify": lambda memory: memory.verify(),
     "rebuild": lambda memory: memory.rebuild(),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -42,6 +43,7 @@ def test_a_view_may_only_read(memory: MemoryProtocol) -> None:
         lambda: reader.remember("x"), lambda: reader.remember_many([Draft("x")]), lambda: reader.forget(node.id),
         lambda: reader.supersede(node.id, "x"), lambda: reader.hide(node.id), lambda: reader.keep(node.id),
         lambda: reader.move(("a",), ("b",)), reader.rebuild,
+        lambda: reader.import_from(io.StringIO('{"text": "x"}\n')),
     ]  # fmt: skip
     for change in changes:
         with pytest.raises(mimir.ReadOnlyError):

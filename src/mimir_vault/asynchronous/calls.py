@@ -24,6 +24,7 @@ class Effect(Enum):
     WHOLE = "is done as a whole or not at all"
     IN_PARTS = "commits more than once"
     COMMITS = "commits a transaction"
+    OUTSIDE = "writes a file outside of the vault"
 
 
 class Stopped(Exception):
@@ -103,7 +104,7 @@ def what_became_of(job: Job[Any], verb: str, effect: Effect) -> CancelledCallErr
     """Return what is to be said of a call that was cancelled after it had begun, and is done."""
     error = job.future.exception()
     result = job.future.result() if error is None else getattr(error, "imported", None) or getattr(error, "done", None)
-    hold = job.hold if effect not in (Effect.READS, Effect.COMMITS) else None
+    hold = job.hold if effect in (Effect.WHOLE, Effect.IN_PARTS) else None
     message, committed = _finding(error, effect, hold is not None)
     report = CancelledCallError(
         f"{verb} was cancelled after it had begun, and {message}", committed=committed, result=result
@@ -119,6 +120,8 @@ def _finding(error: BaseException | None, effect: Effect, in_transaction: bool) 
     ended = "was finished" if error is None else f"ended early ({error})"
     if effect is Effect.READS:
         return f"{ended}; it changes nothing", False
+    if effect is Effect.OUTSIDE:
+        return (f"{ended}: the file is written", True) if error is None else (f"{ended}: the file is not whole", None)
     if in_transaction and error is not None:
         return f"{ended}: nothing of it is stored", False
     if in_transaction:

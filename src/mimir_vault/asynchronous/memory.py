@@ -241,7 +241,7 @@ class AsyncMemory:
         """Write the nodes that pass a filter to a file as JSON Lines or Markdown, in clear; return how many."""
         stop = Stop()
         return await self._run(
-            "export_to", Effect.READS,
+            "export_to", Effect.OUTSIDE,
             lambda memory: memory.export_to(
                 file, format, where=where, under=under, user=user, agent=agent, session=session, overwrite=overwrite,
                 progress=stop.progress(progress),

@@ -256,7 +256,7 @@ class AsyncVault:
         """Back the vault up into one sealed file while it is in use; a backup of it at `path` is gone on from."""
         stop = Stop()
         return await self._run(
-            "backup", Effect.IN_PARTS, partial(self._vault.backup, path, stop.progress(progress)), stop
+            "backup", Effect.OUTSIDE, partial(self._vault.backup, path, stop.progress(progress)), stop
         )
 
     async def compact(self, space: str | None = None, progress: Progress | None = None) -> list[Compacted]:

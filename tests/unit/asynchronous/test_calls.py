@@ -12,6 +12,7 @@ import pytest
 from mimir_vault.asynchronous.calls import Effect, Stop, Stopped, finish
 from mimir_vault.asynchronous.worker import Worker
 from mimir_vault.errors import CancelledCallError, DiskFullError, InterruptedBatchError
+from mimir_vault.model.import_done import ImportDone
 
 SECONDS = 30
 """How long a test waits for what has to happen."""
@@ -116,6 +117,7 @@ def test_a_call_that_has_not_begun_is_withdrawn(worker: Worker) -> None:
     run(main())
 
 
+IMPORTED = ImportDone("1", 2, 0)
 FINISHED: dict[str, tuple[Effect, Exception | None, bool | None, Any, str]] = {
     "a write": (Effect.WHOLE, None, True, "result", "and was finished: it is committed"),
     "a read": (Effect.READS, None, False, "result", "and was finished; it changes nothing"),
@@ -126,6 +128,12 @@ FINISHED: dict[str, tuple[Effect, Exception | None, bool | None, Any, str]] = {
         Effect.WHOLE, InterruptedBatchError("after 2", ["a", "b"]), None, ["a", "b"],  # type: ignore[list-item]
         "2 nodes are stored (.result has them), the rest is not",
     ),
+    "an import that ended early": (
+        Effect.IN_PARTS, InterruptedBatchError("after 2", [], IMPORTED), None, IMPORTED,
+        "2 nodes are stored, and the same import goes on from there",
+    ),
+    "a file": (Effect.OUTSIDE, None, True, "result", "and was finished: the file is written"),
+    "a failed file": (Effect.OUTSIDE, DiskFullError("full"), None, None, "the file is not whole"),
 }  # fmt: skip
 
 
@@ -269,7 +277,7 @@ def test_a_loop_that_is_closed_meanwhile_is_not_missed(worker: Worker) -> None:
 
 
 def test_a_long_call_stops_where_it_reports() -> None:
-    """The caller's function is called first; after all of all there is nothing to stop."""
+    """The caller's function is called first; after all of all there is nothing to stop; 0 is a total nobody knows."""
     calls: list[tuple[int, int]] = []
     stop = Stop()
     progress = stop.progress(lambda done, total: calls.append((done, total)))
@@ -278,7 +286,9 @@ def test_a_long_call_stops_where_it_reports() -> None:
     with pytest.raises(Stopped):
         progress(2, 3)
     progress(3, 3)
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    with pytest.raises(Stopped):
+        progress(4, 0)
+    assert calls == [(1, 3), (2, 3), (3, 3), (4, 0)]
     Stop().progress(None)(1, 2)
 
 
