@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -120,6 +121,8 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
     def begin(self) -> None:
         """Create the vault, and open it a second time as another process would."""
         self.folder = Path(tempfile.mkdtemp(prefix="mimir-test-"))
+        self.idle = mock.patch("mimir_vault.upkeep.IDLE_SECONDS", 3_600.0)
+        self.idle.start()  # What has expired is forgotten when a vault is closed, and not whenever a step took long.
         self.around: dict[str, Any] = {
             "raw_key": bytes(32), "embedder": HashEmbedder(16), "clock": FixedClock(step=1),
             "state_folder": self.folder / "state",
@@ -356,9 +359,21 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """Lock the vault and open it again."""
+        """Lock the vault and open it again; what had expired may be gone then."""
         self.vault.lock()
         self.vault = Vault.open(self.folder / "vault", **self.around)
+        for name, space in self.model.items():
+            self.purge(self.vault.space(name), space)
+
+    @staticmethod
+    def purge(memory: Memory, space: Space) -> None:
+        """Take out of the dictionary what closing has forgotten: only what had expired, and nothing hidden for a
+        grace that still lasts."""
+        with memory._space.read() as connection:
+            there = {node_id.hex() for (node_id,) in connection.execute("SELECT id FROM node")}
+        for one in [one for one in space.nodes if one not in there]:
+            assert space.nodes[one].node.expires_at == PAST
+            del space.nodes[one]
 
     @rule(data=st.data())
     def rebuild(self, data: st.DataObject) -> None:
@@ -479,6 +494,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
             assert {path.stat().st_size for path in files} <= {1 << 20, 3 << 19, 2 << 20, 3 << 20}
         finally:
             self.vault.lock()
+            self.idle.stop()
             shutil.rmtree(self.folder)
 
 

@@ -228,7 +228,7 @@ def test_what_was_forgotten_meanwhile_is_not_found(
     other = vaults.open().space()
     real = module.store_all
     monkeypatch.setattr(module, "store_all", lambda *given: other.forget(node.id) and real(*given))
-    with pytest.raises(errors.NotFoundError, match="was forgotten meanwhile|not in this space"):
+    with pytest.raises(errors.NotFoundError, match=r"was forgotten meanwhile|not in this space"):
         memory.supersede(node.id, tags=["x"])
     assert memory.count() == 0
 

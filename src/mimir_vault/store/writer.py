@@ -202,6 +202,7 @@ class Writer:
             # Terms that stand in the tail alone would look unused, whether or not an erased node is in it.
             words.merge(self.connection, self._words_version)
         words.erase(self.connection, seqs)
+        self._codes.clear()  # Terms that nothing uses any more are gone, and their codes may be given again.
         self._erase_codes(vectors.erase(self.connection, seqs), erase_codes)
         current_again: list[int] = []
         for node in gone:
@@ -215,6 +216,7 @@ class Writer:
         found = attributes.attributes_of(metadata.tags, decode_values(metadata.values))
         attributes.erase(self.connection, self._names, seq, found)
         superseded, older = links.erase(self.connection, seq, sealed.id)
+        self._ids.pop(seq, None)
         for row in fetch(self.connection, "DELETE FROM facet WHERE seq = ? RETURNING data", (seq,)):
             facets = Facets.unpack(row[0])
             for code in (facets.user, facets.agent, facets.speaker, facets.role, facets.kind, facets.session):

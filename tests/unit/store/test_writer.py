@@ -135,6 +135,28 @@ def test_erasing_a_successor_makes_the_older_node_current(plain: apsw.Connection
     assert plain.execute("SELECT count(*) FROM ref").fetchall() == [(0,)]
 
 
+def test_what_was_erased_may_be_put_again_in_one_transaction(plain: apsw.Connection, sealer: SpaceSealer) -> None:
+    """Its terms get codes anew, its names are counted again, and the next turn does not follow what is gone."""
+    found = Findable({"seat": 1, "window": 2})
+    with writing(plain, sealer) as writer:
+        kept = put(writer, Findable({"window": 1}))
+        thread = writer.thread((), "ada", None, "s")
+        gone = writer.put(PAYLOAD, metadata(5, user="ada", session="s", tags=("t",)), state(), found, thread)
+        assert writer.head(thread) == gone.sealed.id
+        writer.erase([gone], same)
+        assert writer.head(thread) is None
+        again = writer.put(PAYLOAD, metadata(6, user="ada", session="s", tags=("t",)), state(), found, thread)
+    terms = dict(plain.execute("SELECT code, text FROM term"))
+    held = {
+        seq: {terms[int(code)] for code in words.unpack(data)["number"]}
+        for seq, data in plain.execute("SELECT seq, data FROM words")
+    }
+    assert held == {kept.seq: {"window"}, again.seq: {"seat", "window"}}
+    assert sorted(terms.values()) == ["seat", "window"]
+    assert sorted(plain.execute("SELECT text, uses FROM name")) == [("ada", 1), ("s", 1), ("tags", 1), ("turn", 2)]
+    assert plain.execute("SELECT uses, head FROM thread").fetchall() == [(1, again.seq)]
+
+
 def test_erasing_the_older_node_leaves_a_link_to_nowhere(plain: apsw.Connection, sealer: SpaceSealer) -> None:
     """The successor keeps its link (it is part of its id), and nothing becomes current."""
     with writing(plain, sealer) as writer:
