@@ -58,6 +58,28 @@ def test_discard_text_overwrites_words_that_one_variable_holds() -> None:
     assert ctypes.string_at(address, 15) == bytes(15)
 
 
+@pytest.mark.skipif(sys.implementation.name != "cpython", reason="only CPython's objects can be overwritten in place")
+def test_discard_text_overwrites_two_letters() -> None:
+    """The shortest text that the interpreter does not share is overwritten, too."""
+    fresh = "".join(["w", "o"])
+    address = id(fresh) + sys.getsizeof("") - 1
+
+    assert discard_text(fresh)
+    assert ctypes.string_at(address, 2) == bytes(2)
+
+
+def test_discard_text_leaves_texts_of_another_make_alone() -> None:
+    """An object of a subclass keeps its characters elsewhere; what lies in their place must not be overwritten."""
+
+    class Word(str):
+        pass
+
+    fresh = Word("".join(["wool", "canoe"]))
+
+    assert not discard_text(fresh)
+    assert fresh == "wool" + "canoe"
+
+
 def test_discard_text_leaves_other_texts_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """One that somebody else can see, a literal, one character, one that is not ASCII, and on other interpreters."""
     shared = "".join(["wool", "canoe"])
