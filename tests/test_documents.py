@@ -59,7 +59,7 @@ def test_files_that_are_named_exist(document: Path) -> None:
     assert sorted(path for path in named if not (ROOT / path).exists()) == []
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/guides/first-steps.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/guides/first-steps.md", "docs/guides/backup.md"])
 def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python of a document, from top to bottom in one go, does what it says without an error."""
     monkeypatch.chdir(tmp_path)
