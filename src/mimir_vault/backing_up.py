@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -91,17 +90,18 @@ def back_up(source: Source, place: Path, progress: Progress | None = None) -> Ba
 
     Raises:
         ExistsError: something else lies there, or a backup of a state this vault never was in.
-        ValueError: the place is inside the vault, or the call inside a transaction. TamperedError: a space is not what was last written to it.
+        ValueError: the place is inside the vault, or the call inside a transaction.
+        TamperedError: a space is not what was last written to it.
         VaultBusyError, NotFoundError, DiskFullError, ReadOnlyError, StorageError: the file cannot be written.
     """
-    if place.resolve().is_relative_to(source.folder.resolve()):
+    real = place.resolve()  # What a link leads to is replaced, not the link.
+    if real.is_relative_to(source.folder.resolve()):
         raise ValueError("a backup lies outside its vault")
     at = source.around.clock.now()
-    with ExitStack() as stack:
+    with new_file(real, MAGIC) as file, ExitStack() as stack:
         key = source.keys.backup_key()
         stack.callback(key.wipe)
-        file = stack.enter_context(new_file(place, MAGIC))
-        earlier = _find_earlier(source, place, key, stack)
+        earlier = _find_earlier(source, real, key, stack)
         for tried in range(TRIES):
             try:
                 done = _Run(source, place, key, earlier, at, progress).write(file)
@@ -123,7 +123,7 @@ def _find_earlier(source: Source, place: Path, key: SecretBytes, stack: ExitStac
     Raises:
         ExistsError: it is anything else.
     """
-    if not os.path.lexists(place):
+    if not place.exists():
         return None
     other = ExistsError(f"what lies at {place} is no backup of this vault; give another place, or move it away")
     try:

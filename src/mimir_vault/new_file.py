@@ -47,6 +47,8 @@ def new_file(place: Path, magic: bytes) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+                if sys.platform == "win32":
+                    file.close()  # There an open file cannot be renamed.
                 os.replace(making, place)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -80,7 +82,7 @@ def _taken(making: Path, magic: bytes) -> Iterator[BinaryIO]:
 def _lock(file: BinaryIO, making: Path) -> None:
     """Take the file for this process; the system gives it back when the process ends, however it ends."""
     if sys.platform == "win32":
-        return  # There an open file cannot be removed or renamed by others.
+        return  # There what others have open cannot be removed or renamed.
     try:
         fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

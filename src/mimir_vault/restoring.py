@@ -74,6 +74,8 @@ def restore(
             header = change.new_replica(reader.header, root, random=around.random)
             _Restoration(reader, new, root, header, keys, around, progress).build()
             root.refresh(header)
+            for made in (new / SPACES_FOLDER, new):
+                sync_folder(made)
             if folder.exists():
                 folder.rmdir()
             os.rename(new, folder)

@@ -193,18 +193,30 @@ def test_many_segments(vault: Vault, place: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_what_is_no_backup_of_this_vault_stays(vault: Vault, vaults: QuickVaults, place: Path, tmp_path: Path) -> None:
-    """A letter, a folder, a backup of another vault, a link to nowhere, a header of ours with another MAC."""
+    """A letter, a folder, a backup of another vault, a backup of ours with a damaged header."""
     (tmp_path / "letter").write_bytes(b"dear Bo")
     (tmp_path / "folder").mkdir()
     vaults.create("other").backup(tmp_path / "of another")
-    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     vault.backup(tmp_path / "damaged")
     change(tmp_path / "damaged", 40_000)
-    for name in ("letter", "folder", "of another", "link", "damaged"):
+    for name in ("letter", "folder", "of another", "damaged"):
         before = (tmp_path / name).read_bytes() if (tmp_path / name).is_file() else b""
         with pytest.raises(ExistsError, match="no backup of this vault"):
             vault.backup(tmp_path / name)
         assert ((tmp_path / name).read_bytes() if (tmp_path / name).is_file() else b"") == before
+
+
+def test_a_link_stays_a_link(vault: Vault, tmp_path: Path) -> None:
+    """What it leads to is made and gone on from; a link to a disk that is not there is an error."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk" / "backup")
+    assert not vault.backup(tmp_path / "link").incremental
+    assert vault.backup(tmp_path / "link").incremental
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["backup"]
+    (tmp_path / "gone").symlink_to(tmp_path / "no disk" / "backup")
+    with pytest.raises(NotFoundError, match="make it first"):
+        vault.backup(tmp_path / "gone")
 
 
 def test_a_backup_of_newer_states_stays(vaults: QuickVaults, place: Path, tmp_path: Path) -> None:
