@@ -240,9 +240,9 @@ class _Search:
         score, node = float(ranked.scores[place]), as_node(opened, newer)
         lanes: dict[str, Lane] = {}
         if ranked.dense_ranks[place]:
-            windows = self.columns.facet("windows")[ranked.rows[place : place + 1]]
-            cosine = float(ranked.dense[place]) + float(discount(windows)[0])
-            lanes["dense"] = Lane(cosine, int(ranked.dense_ranks[place]))
+            windows = int(self.columns.facet("windows")[ranked.rows[place]])
+            cosine = float(ranked.dense[place]) + (float(discount(np.array([windows]))[0]) if windows > 1 else 0.0)
+            lanes["dense"] = Lane(min(max(cosine, -1.0), 1.0), int(ranked.dense_ranks[place]))  # Rounding goes beyond.
         if ranked.lexical_ranks[place]:
             lanes["lexical"] = Lane(float(ranked.lexical[place]), int(ranked.lexical_ranks[place]))
         start, stop = find_passage(opened.body, self.weights, self._window(opened, int(ranked.rows[place])))
