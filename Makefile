@@ -56,7 +56,7 @@ quality: $(RUN_READY) ## Judge embedder and ranking: make quality DATA=folder of
 crash: $(DEV_READY) ## The crash tests with many more kills (CRASH_ROUNDS=300).
 	@MIMIR_CRASH_ROUNDS=$(CRASH_ROUNDS) $(BIN)/python -m pytest tests/crash
 
-mutants: $(DEV_READY) ## Plant some 500 faults in crypto and key slots, one by one: a test must notice each (a long run).
+mutants: $(DEV_READY) ## Plant some 600 faults in crypto and key slots, one by one: a test must notice each (a long run).
 	@$(BIN)/python tools/mutants.py $(FILES)
 
 scope: $(DEV_READY) ## Try to read across views with 20,000 hostile questions.
