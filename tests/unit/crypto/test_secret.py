@@ -126,6 +126,7 @@ def test_only_whole_cells_are_lent_again(monkeypatch: pytest.MonkeyPatch) -> Non
     none does.
     """
     free: deque[object] = deque()
+    gc.collect()  # lest secrets of other tests, which nobody holds any more, give their cells back here
     monkeypatch.setattr(secret_module, "_free_cells", free)
     short, longest, longer, inherited = (SecretBytes(length) for length in (1, 128, 129, 32))
     for secret in (short, longest, longer):
@@ -141,6 +142,7 @@ def test_only_whole_cells_are_lent_again(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_mapping_is_full_of_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """128 secrets of up to 128 bytes fill one mapping of 16 KiB to the last byte; the next one begins another."""
+    gc.collect()  # lest secrets of other tests, which nobody holds any more, give their cells back here
     monkeypatch.setattr(secret_module, "_free_cells", deque())
 
     secrets = [SecretBytes(128) for _ in range(129)]
