@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -27,7 +28,7 @@ class DrivenMemory:
         special: dict[str, Callable[..., Any]] = {"view": self._view, "nodes": self._nodes}
         if name in special:
             return partial(special[name], found)
-        return partial(self._await, found) if asyncio.iscoroutinefunction(found) else found
+        return partial(self._await, found) if inspect.iscoroutinefunction(found) else found
 
     def _await(self, verb: Callable[..., Any], *given: Any, **named: Any) -> Any:
         return self._runner.run(verb(*given, **named))

@@ -103,7 +103,7 @@ def test_the_names_are_the_same(awaited: type, plain: type) -> None:
 @pytest.mark.parametrize("awaited", [AsyncVault, AsyncMemory, AsyncKeySlots])
 def test_every_verb_is_awaited_but_for_three(awaited: type) -> None:
     """And for what gives a vault, which may be awaited or entered."""
-    plain = {name for name, verb in verbs(awaited).items() if callable(verb) and not asyncio.iscoroutinefunction(verb)}
+    plain = {name for name, verb in verbs(awaited).items() if callable(verb) and not inspect.iscoroutinefunction(verb)}
     assert plain == {AsyncVault: COMING, AsyncMemory: NOT_AWAITED, AsyncKeySlots: set()}[awaited]
 
 

@@ -253,6 +253,8 @@ def test_a_call_that_must_not_be_withdrawn_is_done(worker: Worker) -> None:
         task = asyncio.create_task(finish(worker.submit(call), "lock", Effect.WHOLE, withdraw=False))
         await until(before.begun.is_set)
         task.cancel()
+        await asyncio.sleep(0.01)
+        assert not task.done()
         before.may_end.set()
         call.may_end.set()
         _, report = await cancelled(task)
