@@ -100,6 +100,17 @@ def test_the_names_are_the_same(awaited: type, plain: type) -> None:
             assert written(verb) == expected, name
 
 
+def test_type_checkers_see_what_is_awaited() -> None:
+    """Every verb takes and gives what `MemoryProtocol` says, but for what is itself awaited."""
+    own = {"view": "AsyncMemory", "nodes": "AsyncIterator[Node]", "transaction": "Transaction[AsyncMemory]"}
+    for name, plain in verbs(MemoryProtocol).items():
+        if inspect.isfunction(plain):
+            ours, theirs = inspect.signature(getattr(AsyncMemory, name)), inspect.signature(plain)
+            assert ours.return_annotation == own.get(name, theirs.return_annotation), name
+            for parameter in theirs.parameters.values():
+                assert ours.parameters[parameter.name].annotation == parameter.annotation, (name, parameter.name)
+
+
 @pytest.mark.parametrize("awaited", [AsyncVault, AsyncMemory, AsyncKeySlots])
 def test_every_verb_is_awaited_but_for_three(awaited: type) -> None:
     """And for what gives a vault, which may be awaited or entered."""
@@ -200,10 +211,8 @@ def test_a_vault_that_nobody_takes_is_locked_again(tmp_path: Path, around: dict[
         return os.urandom(count)
 
     async def main() -> None:
-        async def make() -> AsyncVault:
-            return await AsyncVault.create(tmp_path / "vault", size_floor=SIZE_FLOOR, random=random, **around)
-
-        task = asyncio.create_task(make())
+        making = AsyncVault.create(tmp_path / "vault", size_floor=SIZE_FLOOR, random=random, **around)
+        task = asyncio.create_task(making)
         await asyncio.to_thread(begun.wait, SECONDS)
         task.cancel()
         may_end.set()

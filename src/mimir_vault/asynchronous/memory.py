@@ -164,17 +164,26 @@ class AsyncMemory:
             ),
         )  # fmt: skip
 
-    async def get(self, node_id: str | None = None, *, ref: Sequence[str] | None = None) -> Node | None:
+    async def get(
+        self, node_id: str | None = None, *, ref: Sequence[str] | None = None, user: str | None = None,
+        agent: str | None = None, session: str | None = None,
+    ) -> Node | None:  # fmt: skip
         """Return a node by its id (or at least its first 8 digits) or its ref; None when it is not here."""
-        return await self._run("get", Effect.READS, lambda memory: memory.get(node_id, ref=ref))
+        return await self._run(
+            "get", Effect.READS, lambda memory: memory.get(node_id, ref=ref, user=user, agent=agent, session=session)
+        )
 
-    async def history(self, node_id: str) -> list[Node]:
+    async def history(
+        self, node_id: str, *, user: str | None = None, agent: str | None = None, session: str | None = None,
+    ) -> list[Node]:  # fmt: skip
         """Return all versions of a node, the newest first (NotFoundError when there is none)."""
-        return await self._run("history", Effect.READS, lambda memory: memory.history(node_id))
+        return await self._run(
+            "history", Effect.READS, lambda memory: memory.history(node_id, user=user, agent=agent, session=session)
+        )
 
     def nodes(
-        self, where: Where = None, *, under: Sequence[str] = (), order: str = "oldest", limit: int | None = None,
-        after: str | None = None, user: str | None = None, agent: str | None = None, session: str | None = None,
+        self, where: Where = None, under: Sequence[str] = (), order: str = "oldest", limit: int | None = None,
+        after: str | None = None, *, user: str | None = None, agent: str | None = None, session: str | None = None,
         hidden: bool = False,
     ) -> AsyncIterator[Node]:  # fmt: skip
         """Yield the nodes that pass a filter (`async for`), read one batch at a time, superseded ones included.
@@ -199,13 +208,22 @@ class AsyncMemory:
             lambda memory: memory.count(where, under=under, user=user, agent=agent, session=session),
         )  # fmt: skip
 
-    async def refs(self, under: Sequence[str] = (), depth: int | None = None) -> list[Ref]:
+    async def refs(
+        self, under: Sequence[str] = (), depth: int | None = None, *, user: str | None = None, agent: str | None = None,
+        session: str | None = None,
+    ) -> list[Ref]:  # fmt: skip
         """Return the distinct refs that begin with `under`, cut to `depth` parts, in their order."""
-        return await self._run("refs", Effect.READS, lambda memory: memory.refs(under, depth))
+        return await self._run(
+            "refs", Effect.READS, lambda memory: memory.refs(under, depth, user=user, agent=agent, session=session)
+        )
 
-    async def vectors(self, node_ids: Sequence[str]) -> NDArray[np.float32]:
+    async def vectors(
+        self, node_ids: Sequence[str], *, user: str | None = None, agent: str | None = None, session: str | None = None,
+    ) -> NDArray[np.float32]:  # fmt: skip
         """Return the vectors of nodes by this memory's embedder, float32 (n, d), of length 1."""
-        return await self._run("vectors", Effect.READS, lambda memory: memory.vectors(node_ids))
+        return await self._run(
+            "vectors", Effect.READS, lambda memory: memory.vectors(node_ids, user=user, agent=agent, session=session)
+        )
 
     # -- letting go -----------------------------------------------------------------------------------------------
 

@@ -44,8 +44,8 @@ AFTERWARDS = {
 """What is said of a vault that nobody was there any more to take."""
 
 
-class ComingVault:
-    """A vault on its way: `await` it, or enter it with `async with` and have it locked at the end."""
+class ComingVault(Coroutine[Any, Any, "AsyncVault"]):
+    """A vault on its way: `await` it, make a task of it, or enter it with `async with` and have it locked then."""
 
     def __init__(self, vault: Coroutine[Any, Any, AsyncVault]) -> None:
         self._coming = vault
@@ -53,6 +53,18 @@ class ComingVault:
 
     def __await__(self) -> Generator[Any, Any, AsyncVault]:
         return self._coming.__await__()
+
+    def send(self, value: Any) -> Any:
+        """Go on, as any coroutine."""
+        return self._coming.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Go on with an error, as any coroutine."""
+        return self._coming.throw(*error)
+
+    def close(self) -> None:
+        """End, as any coroutine."""
+        self._coming.close()
 
     async def __aenter__(self) -> AsyncVault:
         self._vault = await self._coming
