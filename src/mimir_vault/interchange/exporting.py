@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
 from typing import NamedTuple
 
+import apsw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +15,12 @@ from mimir_vault import listing
 from mimir_vault.interchange import json_lines, markdown
 from mimir_vault.interchange.given_file import GivenFile, opened_to_write
 from mimir_vault.model.filter import Filter
+from mimir_vault.model.link import Link
 from mimir_vault.model.node import Node
 from mimir_vault.reading import OpenedNode, as_node, successors
-from mimir_vault.store import vectors
+from mimir_vault.store import nodes, vectors
+from mimir_vault.store.links import SUPERSEDES
+from mimir_vault.store.query import each
 from mimir_vault.versions import open_vector
 from mimir_vault.viewed_space import ViewedSpace
 
@@ -53,7 +59,7 @@ def export_to(
     ) as write:
         seqs, _ = listing.candidates(space, filter_)
         if is_json:
-            for one in _exported(space, filter_, seqs, progress, with_vectors=True):
+            for one in _exported(space, filter_, seqs, progress, whole=True):
                 write(json_lines.line_of(*one))
                 written += 1
         else:
@@ -68,9 +74,47 @@ def export_to(
     return written
 
 
+def _superseded_through(
+    connection: apsw.Connection, batch: list[int], exported: NDArray[np.int64]
+) -> dict[int, list[Link]]:
+    """Return what these nodes supersede through nodes that are not exported, by seq.
+
+    Without that, what a hidden or forgotten version had superseded would be current again where it is imported.
+    """
+    found: dict[int, set[int]] = {}
+    waiting, seen = _superseded(connection, {seq: [seq] for seq in batch}), set[tuple[int, int]]()
+    while waiting:
+        beyond: dict[int, list[int]] = {}
+        for newer, older in set(waiting) - seen:
+            place = int(np.searchsorted(exported, older))
+            if place < len(exported) and exported[place] == older:
+                found.setdefault(newer, set()).add(older)
+            else:
+                beyond.setdefault(older, []).append(newer)
+        seen.update(waiting)
+        waiting = _superseded(connection, beyond)
+    ids = nodes.ids_of(connection, sorted(set(chain.from_iterable(found.values()))))
+    return {
+        newer: [Link("supersedes", ids[older].hex()) for older in sorted(olders) if older in ids]
+        for newer, olders in found.items()
+    }
+
+
+def _superseded(connection: apsw.Connection, nodes_for: Mapping[int, Sequence[int]]) -> list[tuple[int, int]]:
+    """Return (for whom, seq) of all that nodes supersede; `nodes_for` says for whom each node is asked."""
+    if not nodes_for:
+        return []
+    rows = each(
+        connection,
+        "SELECT newer, older FROM link WHERE kind = ? AND older != 0 AND newer IN carray(?)",
+        (SUPERSEDES, apsw.carray(np.array(list(nodes_for), np.int64))),
+    )
+    return [(asker, older) for newer, older in rows for asker in nodes_for[newer]]
+
+
 def _exported(
     space: ViewedSpace, filter_: Filter, seqs: NDArray[np.int64], progress: Progress | None, *,
-    with_vectors: bool = False,
+    whole: bool = False,
 ) -> Iterator[Exported]:  # fmt: skip
     """Yield nodes in the order of these seqs; those that were forgotten or hidden meanwhile are left out."""
     for begin in range(0, len(seqs), BATCH_NODES):
@@ -78,8 +122,9 @@ def _exported(
         with space.read() as connection:
             opened = space.opened(connection, batch)
             newer = successors(connection, batch)
-            models = {one.code: one for one in vectors.models(connection)} if with_vectors else {}
-            sealed = vectors.sealed_of(connection, batch) if with_vectors else {}
+            models = {one.code: one for one in vectors.models(connection)} if whole else {}
+            sealed = vectors.sealed_of(connection, batch) if whole else {}
+            through = _superseded_through(connection, batch, seqs) if whole else {}
         given: dict[int, Vectors] = {}
         for (seq, code), rows in sealed.items():
             if seq in opened:
@@ -90,6 +135,8 @@ def _exported(
         for seq in batch:
             one = opened.get(seq)
             if one is not None and not one.state.hidden and space.passes(filter_, one):
-                yield Exported(as_node(one, newer.get(seq)), one, given.get(seq, {}))
+                node = as_node(one, newer.get(seq))
+                links = dict.fromkeys((*node.links, *through.get(seq, ())))
+                yield Exported(replace(node, links=tuple(links)), one, given.get(seq, {}))
         if progress is not None:
             progress(begin + len(batch), len(seqs))
