@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.command_runs import TURNS, Run
-from mimir_vault.cli import import_run
-from mimir_vault.memory import Memory
+from mimir_vault.interchange import importing
 
 
 def jsonl(path: Path, *objects: dict[str, Any]) -> str:
@@ -36,7 +36,7 @@ def test_all_lines_become_nodes_in_order(quick: Run, tmp_path: Path) -> None:
     nodes = imported(quick)
     assert (report["stored"], report["there"], report["bad"]) == (30, 0, 0)
     assert [node["text"] for node in nodes] == [line["text"] for line in LINES]
-    assert [node["metadata"]["import_line"] for node in nodes] == list(range(1, 31))
+    assert {node["metadata"]["import_id"] for node in nodes} == {report["import_id"]}
     assert [link["target"] for link in nodes[1]["links"]] == [nodes[0]["id"]]
 
 
@@ -53,18 +53,18 @@ def test_the_same_file_imported_again_stores_nothing(quick: Run, tmp_path: Path)
 
 def test_an_interrupted_import_goes_on(quick: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C ends with code 130 and says what was done; the same import then stores the rest."""
-    monkeypatch.setattr(import_run, "BATCH_LINES", 10)
+    monkeypatch.setattr(importing, "BATCH_LINES", 10)
     file = jsonl(tmp_path / "lines", *LINES)
-    really = Memory.remember_many
+    really = importing.store_all
     calls = []
 
-    def interrupted(self: Memory, *given: Any, **named: Any) -> Any:
+    def interrupted(*given: Any, **named: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return really(self, *given, **named)
+        return really(*given, **named)
 
-    monkeypatch.setattr(Memory, "remember_many", interrupted)
+    monkeypatch.setattr(importing, "store_all", interrupted)
     ran = quick("import", file)
 
     assert (ran.code, ran.out) == (130, "")
@@ -74,13 +74,15 @@ def test_an_interrupted_import_goes_on(quick: Run, tmp_path: Path, monkeypatch: 
 
 
 def test_a_growing_file_under_a_name(quick: Run, tmp_path: Path) -> None:
-    """Under a name of its own a file may grow: only what is new is stored, and the name undoes it all."""
+    """A file may grow: only what is new is stored; a name undoes it all, by the very line that was printed."""
     assert quick("import", jsonl(tmp_path / "a", *LINES[:10]), "--import-id", "log").code == 0
 
     ran = quick("import", jsonl(tmp_path / "a", *LINES), "--import-id", "log")
 
-    assert ran.out == "20 nodes stored, 10 there already; import id log\n"
-    assert quick("forget", "--where", '{"metadata.import_id": "log"}', "--yes").code == 0
+    done, undo = ran.out.splitlines()
+    assert done == "20 nodes stored, 10 there already; import id log"
+    assert undo.startswith("to undo it: mimir forget --where ")
+    assert quick(*shlex.split(undo)[4:], "--yes").code == 0
     assert len(quick("list", "--json").values) == len(TURNS)
 
 

@@ -29,6 +29,7 @@ BUILT_IN: dict[str, Place] = {
     "init": Place("create", "init", _START, "Create a vault"),
     "remember": Place("remember", "remember", _USE, "Remember a text, or what comes in on standard input"),
     "import": Place("import_file", "import_file", _USE, "Remember a file of JSON Lines of any length"),
+    "export": Place("export_file", "export_file", _USE, "Write what is remembered to a file, in clear"),
     "recall": Place("recall", "recall", _USE, "Find what was remembered, by meaning and by words"),
     "context": Place("recall", "context", _USE, "Collect what is known about something as text for a prompt"),
     "list": Place("listing", "list_nodes", _USE, "List what was remembered, in the order in which it came"),

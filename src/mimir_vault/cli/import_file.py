@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import io
+import json
 import os
-import stat
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any, BinaryIO
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mimir_vault.cli import import_run
 from mimir_vault.cli.exit_codes import Interrupted
-from mimir_vault.cli.import_lines import reading_of
-from mimir_vault.cli.import_run import BadLine, Tally
 from mimir_vault.cli.opening import opened_memory
 from mimir_vault.cli.options import settings_of
 from mimir_vault.cli.output import Output
 from mimir_vault.cli.progress import progress_bar
 from mimir_vault.cli.text import counted
-from mimir_vault.errors import InterruptedBatchError, MimirError, NotFoundError
+from mimir_vault.errors import InterruptedBatchError, NotFoundError
 from mimir_vault.model.draft import check_name
+
+if TYPE_CHECKING:
+    from mimir_vault.model.import_done import ImportDone
 
 
 def import_file(
@@ -44,16 +44,16 @@ def import_file(
         bool, typer.Option("--local-time", help="Read dates without a time zone as this machine's; else they are bad.")
     ] = False,
     import_id: Annotated[
-        str | None, typer.Option("--import-id", metavar="NAME", help="Name this import, for a file that grows: lines "
-                                 "that are there under the same name are not imported again.")
+        str | None, typer.Option("--import-id", metavar="NAME", help="Name this import: it can be undone under that "
+                                 "name, and lines without a date that another file brought are stored again.")
     ] = None,
 ) -> None:  # fmt: skip
     """Remember a file of JSON Lines of any length.
 
-    Each line is an object with text and, as wanted, speaker, role, session, at, tags, metadata, ref, user, agent and
-    kind. Turns of one session should stand in order. The same file imported again, for instance after an
-    interruption, stores nothing twice: nodes carry metadata.import_id, by default a digest of the file's first MiB,
-    and metadata.import_line.
+    Each line is an object with text and, as wanted, speaker, role, session, at, tags, metadata, ref, user, agent, kind,
+    links, data (base64), index, vector, expires_at and pinned, or a line of mimir export. Turns of one session should
+    stand in order. The same file imported again, for instance after an interruption, stores nothing twice. Nodes carry
+    metadata.import_id, by which the import can be undone.
 
     Examples:
         mimir import chats.jsonl
@@ -61,105 +61,110 @@ def import_file(
         zcat old.jsonl.gz | mimir import - --import-id old-chats
         mimir forget --where '{"metadata.import_id": "old-chats"}'
     """
+    from mimir_vault.interchange.importing import wanted
+
     settings = settings_of(ctx)
     output = Output(settings)
-    reading = reading_of(map_ or [], ignore or [], user=settings.user, agent=settings.agent, local_time=local_time)
+    fields = fields_of(map_ or [])
     check_name(import_id, "--import-id")
-    tally = Tally()
+    wanted(None, import_id, fields, ignore or [], skip_bad=skip_bad, local_time=local_time)
     with (
-        _opened(file, import_id) as (stream, size, named),
+        _opened(file) as lines,
         opened_memory(settings, output) as memory,
         progress_bar(settings, "importing", "lines") as advance,
     ):
-
-        def show(lines: int, end: int) -> None:
-            advance(end if size else lines, size, lines)
-
         try:
-            import_run.run(memory, stream, reading, named, skip_bad=skip_bad, tally=tally, advance=show)
-        except KeyboardInterrupt:
-            raise Interrupted(f"interrupted; {_done(tally)}, and the same import goes on from there") from None
-        except (BadLine, MimirError) as error:
-            raise _explained(error, tally) from None
-    _report(output, named, tally)
+            done = memory.view(user=settings.user, agent=settings.agent).import_from(
+                lines, import_id=import_id, fields=fields, ignore=ignore or [], skip_bad=skip_bad,
+                local_time=local_time,
+                progress=lambda at, size: advance(at if size else lines.count, size, lines.count),
+            )  # fmt: skip
+        except KeyboardInterrupt as error:
+            raise Interrupted(f"interrupted; {_done_until(error.__cause__)}") from None
+        except InterruptedBatchError as error:
+            raise _explained(error) from None
+    _report(output, done)
 
 
-class _Rejoined(io.RawIOBase):
-    """A file whose beginning was read already: gives that again first, as a pipe cannot go back."""
+def fields_of(maps: Sequence[str]) -> dict[str, str]:
+    """Return the names of fields in the file, by field, from `--map FIELD=NAME`.
 
-    def __init__(self, head: bytes, rest: io.FileIO) -> None:
-        self._head, self._rest = head, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._head:
-            return self._rest.readinto(buffer) or 0
-        given = self._head[: len(buffer)]
-        buffer[: len(given)] = given
-        self._head = self._head[len(given) :]
-        return len(given)
-
-    def close(self) -> None:
-        self._rest.close()
-        super().close()
-
-
-@contextmanager
-def _opened(file: str, import_id: str | None) -> Iterator[tuple[BinaryIO, int, str]]:
-    """Give the file open, its size in bytes (0 where nobody knows), and the import id.
-
-    Without a given id the beginning of the file is read before anything is stored, as it names the import.
+    Raises:
+        ValueError: a map that is not of that form, or a field that is named twice.
     """
-    raw = _raw(file)
-    with raw:
-        status = os.fstat(raw.fileno())
-        size = status.st_size if stat.S_ISREG(status.st_mode) else 0
-        head = b"" if import_id is not None else _head(raw)
-        with io.BufferedReader(_Rejoined(head, raw), import_run.HEAD_BYTES) as stream:
-            yield stream, size, import_run.content_id(head) if import_id is None else import_id
+    fields: dict[str, str] = {}
+    for pair in maps:
+        field, sign, name = pair.partition("=")
+        if not sign or not name or not field:
+            raise ValueError(f"--map {pair[:60]!r} is not FIELD=NAME, such as text=content or metadata.NAME=NAME")
+        if field in fields:
+            raise ValueError(f"--map names {field[:60]!r} twice")
+        fields[field] = name
+    return fields
 
 
-def _raw(file: str) -> io.FileIO:
-    if file == "-":
-        return io.FileIO(os.dup(sys.stdin.fileno()))
+class _CountedLines(io.BufferedReader):
+    """A file that counts the lines that were read of it, for people who watch."""
+
+    count = 0
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(-1 if size is None else size)
+        self.count += line.endswith(b"\n")
+        return line
+
+    def read(self, size: int | None = -1) -> bytes:
+        part = super().read(size)
+        if not self.seekable():  # A pipe is read once; what can be read again is read for its digest first.
+            self.count += part.count(b"\n")
+        return part
+
+
+def _opened(file: str) -> _CountedLines:
+    """Return the file, open; before a passphrase is asked for."""
     try:
-        return io.FileIO(file)
+        return _CountedLines(io.FileIO(os.dup(sys.stdin.fileno()) if file == "-" else file))
     except FileNotFoundError:
         raise NotFoundError(f"there is no file {file}") from None
 
 
-def _head(raw: io.FileIO) -> bytes:
-    parts: list[bytes] = []
-    wanted = import_run.HEAD_BYTES
-    while wanted and (part := raw.read(wanted)):
-        parts.append(part)
-        wanted -= len(part)
-    return b"".join(parts)
+def _done(done: ImportDone) -> str:
+    return f"{counted(done.stored, 'node')} stored, {done.known:,} there already"
 
 
-def _done(tally: Tally) -> str:
-    return f"{counted(tally.stored, 'node')} stored, {tally.there:,} there already"
+def _done_until(cause: BaseException | None) -> str:
+    """Return what was done by an import that ended early."""
+    done = cause.imported if isinstance(cause, InterruptedBatchError) else None
+    return f"{_done(done) if done else 'nothing stored'}, and the same import goes on from there"
 
 
-def _explained(error: BadLine | MimirError, tally: Tally) -> Exception:
-    """Return the error that ended an import, with what was done before it; an interrupted batch gives its cause."""
-    cause = error.__cause__ if isinstance(error, InterruptedBatchError) else error
-    explained = cause if isinstance(cause, Exception) else error
-    explained.args = (f"{explained}; {_done(tally)}, and the same import goes on from there",)
+def _explained(error: InterruptedBatchError) -> Exception:
+    """Return the error that ended an import, with what was done before it."""
+    explained = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    explained.args = (f"{explained}; {_done_until(error)}",)
     return explained
 
 
-def _report(output: Output, import_id: str, tally: Tally) -> None:
+def _report(output: Output, done: ImportDone) -> None:
     if output.json:
         output.value(
-            {"import_id": import_id, "stored": tally.stored, "there": tally.there, "bad": tally.bad,
-             "bad_lines": [{"line": number, "why": why} for number, why in tally.first_bad]}
+            {"import_id": done.import_id, "stored": done.stored, "there": done.known, "expired": done.expired,
+             "links_left_out": done.links_left_out, "vectors_left_out": done.vectors_left_out, "bad": done.bad,
+             "bad_lines": [{"line": number, "why": why} for number, why in done.bad_lines], "undo": done.undo}
         )  # fmt: skip
         return
-    output.done(f"{_done(tally)}; import id {import_id}")
-    for number, why in tally.first_bad:
+    output.done(f"{_done(done)}; import id {done.import_id}")
+    if done.stored:
+        output.done(f"to undo it: mimir forget --where {shlex.quote(json.dumps(done.undo, ensure_ascii=False))}")
+    if done.expired:
+        output.warning(f"{counted(done.expired, 'line')} had expired and were left out")
+    if done.links_left_out:
+        output.warning(
+            f"{counted(done.links_left_out, 'link')} to nodes that are neither in the file nor here left out"
+        )
+    if done.vectors_left_out:
+        output.warning(f"{counted(done.vectors_left_out, 'node')} came with vectors of another model and got new ones")
+    for number, why in done.bad_lines:
         output.warning(f"line {number}: {why}")
-    if tally.bad > len(tally.first_bad):
-        output.warning(f"and {tally.bad - len(tally.first_bad):,} more bad lines")
+    if done.bad > len(done.bad_lines):
+        output.warning(f"and {done.bad - len(done.bad_lines):,} more bad lines")

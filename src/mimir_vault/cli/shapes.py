@@ -2,36 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
+from mimir_vault.interchange.json_lines import node_value as node_value
 from mimir_vault.model.hit import Context, Hit
-from mimir_vault.model.node import Node
 from mimir_vault.model.receipt import Receipt
-
-
-def node_value(node: Node) -> dict[str, Any]:
-    """Return every field of a node; moments are ISO 8601, data is base64."""
-    return {
-        "id": node.id,
-        "text": node.text,
-        "at": node.at.isoformat(),
-        "recorded_at": node.recorded_at.isoformat(),
-        "kind": node.kind,
-        "speaker": node.speaker,
-        "role": node.role,
-        "user": node.user,
-        "agent": node.agent,
-        "session": node.session,
-        "tags": list(node.tags),
-        "metadata": dict(node.metadata),
-        "links": [{"kind": link.kind, "target": link.target} for link in node.links],
-        "ref": None if node.ref is None else list(node.ref),
-        "data": None if node.data is None else base64.b64encode(node.data).decode("ascii"),
-        "superseded_by": node.superseded_by,
-        "expires_at": None if node.expires_at is None else node.expires_at.isoformat(),
-        "pinned": node.pinned,
-    }
 
 
 def hit_value(hit: Hit) -> dict[str, Any]:

@@ -6,10 +6,12 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mimir_vault.model.node import Node
-from mimir_vault.reading import OpenedNode
+
+if TYPE_CHECKING:
+    from mimir_vault.reading import OpenedNode
 
 FIRST_BYTES = b'{"id": "'
 """Every export begins so."""
