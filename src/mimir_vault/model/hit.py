@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, overload
+from typing import Any, SupportsIndex, overload
 
 from mimir_vault.model.node import Node
 
@@ -60,40 +60,21 @@ class Hit:
         return self.node.speaker
 
 
-class Hits(Sequence[Hit]):
-    """The hits of one recall, best first: a sequence that notebooks show as a table."""
-
-    def __init__(self, hits: Sequence[Hit]) -> None:
-        self._hits = tuple(hits)
-
-    def __len__(self) -> int:
-        return len(self._hits)
+class Hits(list[Hit]):
+    """The hits of one recall, best first: a list that notebooks show as a table."""
 
     @overload
-    def __getitem__(self, place: int) -> Hit: ...
+    def __getitem__(self, place: SupportsIndex) -> Hit: ...
     @overload
     def __getitem__(self, place: slice) -> Hits: ...
-    def __getitem__(self, place: int | slice) -> Hit | Hits:
-        return Hits(self._hits[place]) if isinstance(place, slice) else self._hits[place]
-
-    def __iter__(self) -> Iterator[Hit]:
-        return iter(self._hits)
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Hits):
-            return self._hits == other._hits
-        return isinstance(other, list) and list(self._hits) == other
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return f"[{', '.join(repr(hit) for hit in self._hits)}]"
+    def __getitem__(self, place: SupportsIndex | slice) -> Hit | Hits:
+        return Hits(super().__getitem__(place)) if isinstance(place, slice) else super().__getitem__(place)
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><td>{hit.score:.2f}</td><td>{hit.at:%Y-%m-%d %H:%M}</td><td>{html.escape(hit.speaker or '')}</td>"
             f"<td>{html.escape(hit.passage or hit.text)}</td></tr>"
-            for hit in self._hits
+            for hit in self
         )
         return f"<table><tr><th>score</th><th>at</th><th>speaker</th><th>passage</th></tr>{rows}</table>"
 

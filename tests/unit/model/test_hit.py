@@ -27,10 +27,11 @@ def test_a_hit_forwards_what_is_asked_most() -> None:
     assert one.lanes["dense"] == Lane(score=0.5, rank=1)
 
 
-def test_hits_are_a_sequence() -> None:
-    """Length, places, slices, iteration, membership and comparison with a list work as for a tuple."""
+def test_hits_are_a_list() -> None:
+    """Length, places, slices, iteration, membership and comparison are those of a list; a part of hits is hits."""
     plain = [hit(0), hit(1), hit(2)]
     hits = Hits(plain)
+    assert isinstance(hits, list)
     assert len(hits) == 3
     assert hits[0] is plain[0]
     assert hits[-1] is plain[2]
