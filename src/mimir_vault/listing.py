@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mimir_vault.errors import NotFoundError
 from mimir_vault.model.draft import check_ref
 from mimir_vault.model.facets import HIDDEN, PINNED
-from mimir_vault.model.filter import EVERYTHING, Filter
+from mimir_vault.model.filter import Filter
 from mimir_vault.model.hit import Hit, Hits
 from mimir_vault.model.node import Node
 from mimir_vault.reading import OpenedNode, as_node, successors
@@ -54,18 +54,13 @@ def get(space: ViewedSpace, node_id: str | None, ref: Sequence[str] | None) -> N
     """Return the node of an id, of its first digits, or of a ref; None for one that is hidden or expired."""
     with space.read() as connection:
         opened = find(space, connection, node_id, ref)
-        if opened is None or not _is_current(space, opened):
+        if opened is None or not space.is_current(opened):
             return None
         return as_node(opened, successors(connection, [opened.stored.seq]).get(opened.stored.seq))
 
 
-def _is_current(space: ViewedSpace, opened: OpenedNode) -> bool:
-    state = opened.state
-    return not state.hidden and (state.expires is None or state.expires > space.clock.now())
-
-
 def history(space: ViewedSpace, node_id: str) -> list[Node]:
-    """Return all versions of a node, the newest first."""
+    """Return all versions of a node, the newest first, without those that are hidden or expired."""
     with space.read() as connection:
         opened = space.find(connection, node_id)
         if opened is None:
@@ -84,8 +79,11 @@ def history(space: ViewedSpace, node_id: str) -> list[Node]:
                 if other and other not in seqs:
                     seqs.add(other)
                     edge.append(other)
-        found = _nodes(space, connection, EVERYTHING, sorted(seqs))
-    return [found[seq] for seq in sorted(found, reverse=True)]
+        found = {seq: one for seq, one in space.opened(connection, sorted(seqs)).items() if space.is_current(one)}
+        newest = successors(connection, list(found))
+    if not found:
+        raise NotFoundError(f"there is no node {node_id}")
+    return [as_node(found[seq], newest.get(seq)) for seq in sorted(found, reverse=True)]
 
 
 def _nodes(

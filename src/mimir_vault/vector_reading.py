@@ -31,7 +31,7 @@ def vectors_of(space: ViewedSpace, node_ids: Sequence[str]) -> NDArray[np.float3
         model = space.space.model(connection, space.embedder) if len(node_ids) else None
         for place, node_id in enumerate(node_ids):
             opened = space.find(connection, node_id)
-            if opened is None:
+            if opened is None or not space.is_current(opened):
                 raise NotFoundError(f"there is no node {node_id}")
             rows = _rows(space, connection, model, opened) if model is not None else np.empty((0, 0), np.float32)
             mean = rows.mean(axis=0) if len(rows) else np.zeros(0, np.float32)

@@ -14,7 +14,8 @@ from mimir_vault.imported import IMPORT_ID, Imported
 from mimir_vault.model.clock import to_micros
 from mimir_vault.model.codec import decode_values
 from mimir_vault.model.draft import Draft, metadata_json
-from mimir_vault.reading import OpenedNode
+from mimir_vault.model.link import LINK_KINDS
+from mimir_vault.reading import OpenedNode, successors
 from mimir_vault.store import refs, vectors
 from mimir_vault.store.vectors import Model
 from mimir_vault.viewed_space import ViewedSpace
@@ -46,8 +47,9 @@ class Versions:
         holder = opened[seqs[-1]]
         for one in self._candidates(opened):
             if (
-                self.is_there(one)
+                self._space.is_current(one)  # One that is gone for its owner is not found again.
                 and is_same(one, draft, import_counts=self._imported is None)
+                and (self._imported is not None or self._is_linked_alike(one, draft))
                 and (given is None or self._has_vectors(one, given))
             ):
                 return one, None
@@ -57,10 +59,10 @@ class Versions:
         imported = self._imported
         return [one for seq, one in sorted(opened.items()) if imported is None or not imported.is_noted(seq)]
 
-    def is_there(self, opened: OpenedNode) -> bool:
-        """Say whether a node is neither hidden nor expired: one that is gone for its owner is not found again."""
-        state = opened.state
-        return not state.hidden and (state.expires is None or state.expires > self._space.clock.now())
+    def _is_linked_alike(self, opened: OpenedNode, draft: Draft) -> bool:
+        """Say whether a version has all links that a draft brings, and nothing of another ref has taken its place."""
+        given = {(LINK_KINDS.index(link.kind), bytes.fromhex(link.target)) for link in draft.links}
+        return given <= set(opened.metadata.links) and not successors(self._connection, [opened.stored.seq])
 
     def _has_vectors(self, opened: OpenedNode, given: NDArray[np.float32]) -> bool:
         """Say whether a node has just these vectors of its owner's."""

@@ -84,6 +84,11 @@ class ViewedSpace:
         """Say whether the view lets a node through."""
         return self.view.filter_ == EVERYTHING or matches(self.view.filter_, as_node(opened))
 
+    def is_current(self, opened: OpenedNode) -> bool:
+        """Say whether a node is neither hidden nor expired: else it is in no answer."""
+        state = opened.state
+        return not state.hidden and (state.expires is None or state.expires > self.clock.now())
+
     def passes(self, filter_: Filter, opened: OpenedNode) -> bool:
         """Say whether a node passes a filter that the view made."""
         return filter_ == EVERYTHING or matches(filter_, as_node(opened))

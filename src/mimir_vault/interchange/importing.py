@@ -248,7 +248,7 @@ class _Run:
                 there = None
                 if origin in seqs:
                     there = self._space.opened(connection, [seqs[origin]]).get(seqs[origin])
-                    there = there if there is not None and versions.is_there(there) else None
+                    there = there if there is not None and self._space.is_current(there) else None
                 if there is None:
                     there, _ = versions.find(draft, one.ready.vectors)
                 if there is None:
