@@ -168,19 +168,24 @@ class MemoryProtocol(Protocol):
         Without a query: what is pinned, then the newest that still holds. `counter` counts the tokens of a text.
         """
 
-    def get(self, node_id: str | None = None, *, ref: Sequence[str] | None = None) -> Node | None:
+    def get(
+        self, node_id: str | None = None, *, ref: Sequence[str] | None = None, user: str | None = None,
+        agent: str | None = None, session: str | None = None,
+    ) -> Node | None:  # fmt: skip
         """Return a node by its id (or at least its first 8 digits) or its ref; None when it is not here.
 
         Raises:
             AmbiguousIdError: several ids begin so. NotFoundError: that is no node id.
         """
 
-    def history(self, node_id: str) -> list[Node]:
+    def history(
+        self, node_id: str, *, user: str | None = None, agent: str | None = None, session: str | None = None,
+    ) -> list[Node]:  # fmt: skip
         """Return all versions of a node, the newest first (NotFoundError when there is none)."""
 
     def nodes(
-        self, where: Where = None, *, under: Sequence[str] = (), order: str = "oldest", limit: int | None = None,
-        after: str | None = None, user: str | None = None, agent: str | None = None, session: str | None = None,
+        self, where: Where = None, under: Sequence[str] = (), order: str = "oldest", limit: int | None = None,
+        after: str | None = None, *, user: str | None = None, agent: str | None = None, session: str | None = None,
         hidden: bool = False,
     ) -> Iterator[Node]:  # fmt: skip
         """Yield the nodes that pass a filter, opened one batch at a time, superseded ones included.
@@ -198,7 +203,10 @@ class MemoryProtocol(Protocol):
     ) -> int:  # fmt: skip
         """Return how many nodes pass a filter, superseded ones included."""
 
-    def refs(self, under: Sequence[str] = (), depth: int | None = None) -> list[Ref]:
+    def refs(
+        self, under: Sequence[str] = (), depth: int | None = None, *, user: str | None = None, agent: str | None = None,
+        session: str | None = None,
+    ) -> list[Ref]:  # fmt: skip
         """Return the distinct refs that begin with `under`, cut to `depth` parts, in their order."""
 
     def move(self, old_ref: Sequence[str], new_ref: Sequence[str]) -> int:
@@ -208,7 +216,9 @@ class MemoryProtocol(Protocol):
             NotFoundError: nothing has the ref. ExistsError: one of the new refs is taken; nothing is moved then.
         """
 
-    def vectors(self, node_ids: Sequence[str]) -> NDArray[np.float32]:
+    def vectors(
+        self, node_ids: Sequence[str], *, user: str | None = None, agent: str | None = None, session: str | None = None,
+    ) -> NDArray[np.float32]:  # fmt: skip
         """Return the vectors of nodes by this memory's embedder, float32 (n, d), of length 1.
 
         Raises:

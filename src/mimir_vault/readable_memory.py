@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -137,28 +138,38 @@ class ReadableMemory:
             )  # fmt: skip
         return build_context(hits, budget, counter)
 
-    def get(self, node_id: str | None = None, *, ref: Sequence[str] | None = None) -> Node | None:
+    def get(
+        self, node_id: str | None = None, *, ref: Sequence[str] | None = None, user: str | None = None,
+        agent: str | None = None, session: str | None = None,
+    ) -> Node | None:  # fmt: skip
         """Return a node by its id (or at least its first 8 digits) or its ref; None when it is not here.
 
         Raises:
             AmbiguousIdError: several ids begin so. NotFoundError: that is no node id.
         """
-        self._space.check_open()
-        return listing.get(self._space, node_id, ref)
+        return listing.get(self._part(user, agent, session), node_id, ref)
 
-    def history(self, node_id: str) -> list[Node]:
-        """Return all versions of a node, the newest first."""
+    def history(
+        self, node_id: str, *, user: str | None = None, agent: str | None = None, session: str | None = None,
+    ) -> list[Node]:  # fmt: skip
+        """Return all versions of a node, the newest first (NotFoundError when there is none)."""
+        return listing.history(self._part(user, agent, session), node_id)
+
+    def _part(self, user: str | None, agent: str | None, session: str | None) -> ViewedSpace:
+        """Return the part of the space that is of somebody: what is outside of it is not there."""
         self._space.check_open()
-        return listing.history(self._space, node_id)
+        if user is None and agent is None and session is None:
+            return self._space
+        return replace(self._space, view=self._space.view.narrowed(user=user, agent=agent, session=session))
 
     def nodes(
         self,
         where: Where = None,
-        *,
         under: Sequence[str] = (),
         order: str = "oldest",
         limit: int | None = None,
         after: str | None = None,
+        *,
         user: str | None = None,
         agent: str | None = None,
         session: str | None = None,
@@ -195,14 +206,19 @@ class ReadableMemory:
         filter_ = self._space.view.parse(where, user=user, agent=agent, session=session, under=under)
         return listing.count(self._space, filter_)
 
-    def refs(self, under: Sequence[str] = (), depth: int | None = None) -> list[tuple[str, ...]]:
+    def refs(
+        self, under: Sequence[str] = (), depth: int | None = None, *, user: str | None = None, agent: str | None = None,
+        session: str | None = None,
+    ) -> list[tuple[str, ...]]:  # fmt: skip
         """Return the distinct refs that begin with `under`, cut to `depth` parts, in their order."""
-        self._space.check_open()
+        space = self._part(user, agent, session)
         if depth is not None:
             check_count(depth, "depth", 1 << 16)
-        return listing.ref_names(self._space, self._space.view.below(under), depth)
+        return listing.ref_names(space, space.view.below(under), depth)
 
-    def vectors(self, node_ids: Sequence[str]) -> NDArray[np.float32]:
+    def vectors(
+        self, node_ids: Sequence[str], *, user: str | None = None, agent: str | None = None, session: str | None = None,
+    ) -> NDArray[np.float32]:  # fmt: skip
         """Return the vectors of nodes by this memory's embedder, float32 (n, d), of length 1.
 
         A vector that a caller gave comes back as it was given, at length 1; others are as they are stored, whose cosine
@@ -213,8 +229,7 @@ class ReadableMemory:
         """
         from mimir_vault.vector_reading import vectors_of
 
-        self._space.check_open()
-        return vectors_of(self._space, node_ids)
+        return vectors_of(self._part(user, agent, session), node_ids)
 
     def export_to(
         self, file: GivenFile, format: str = "jsonl", *, where: Where = None, under: Sequence[str] = (),
