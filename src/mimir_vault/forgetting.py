@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +21,7 @@ from mimir_vault.store import freshness, nodes
 from mimir_vault.store.query import fetch
 from mimir_vault.viewed_space import ViewedSpace
 
+log = logging.getLogger("mimir_vault")
 DERIVED_FROM = LINK_KINDS.index("derived_from")
 GRACE_MAX = timedelta(days=3_650)
 """Longest grace: what nobody missed for ten years was not meant to be kept."""
@@ -66,9 +69,14 @@ def forget(space: ViewedSpace, seqs: Sequence[int], *, dry_run: bool = False, gr
     )  # fmt: skip
     if dry_run or not ids:
         return receipt
+    begin = time.monotonic_ns()
     if grace is not None:
-        return _hide_until(space, sorted(ids), now + grace, receipt)
-    return _erase(space, sorted(ids), receipt, now)
+        receipt = _hide_until(space, sorted(ids), now + grace, receipt)
+    else:
+        receipt = _erase(space, sorted(ids), receipt, now)
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("forget took %.1f ms: %s", (time.monotonic_ns() - begin) / 1e6, " ".join(receipt.ids))
+    return receipt
 
 
 def _erase(space: ViewedSpace, seqs: list[int], receipt: Receipt, now: int) -> Receipt:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
@@ -23,6 +25,7 @@ from mimir_vault.space_index import DenseIndex, SpaceIndex
 from mimir_vault.store import nodes, vectors, words
 from mimir_vault.viewed_space import ViewedSpace
 
+log = logging.getLogger("mimir_vault")
 LANES = ("dense", "lexical")
 Vector = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -47,12 +50,16 @@ class Query:
 
 def recall(space: ViewedSpace, query: Query) -> Hits:
     """Return the best hits of a query, best first."""
+    begin = time.monotonic_ns()
     vector = None
     asked = "dense" in query.lanes and (query.vector is not None or bool(query.text.strip()))
     if asked and space.space.has_model(space.embedder):
         vector = query.vector if query.vector is not None else space.embedder.get().embed_query(query.text)
     with space.search(dense=vector is not None) as (connection, index):
-        return Hits(_Search(space, connection, index, query, vector).hits())
+        hits = Hits(_Search(space, connection, index, query, vector).hits())
+    if log.isEnabledFor(logging.DEBUG):
+        log.debug("recall took %.1f ms: %s", (time.monotonic_ns() - begin) / 1e6, " ".join(hit.id for hit in hits))
+    return hits
 
 
 class _Search:

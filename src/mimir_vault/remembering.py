@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,7 @@ from mimir_vault.putting import Putting, Ready
 from mimir_vault.transaction import NODES_MAX
 from mimir_vault.viewed_space import ViewedSpace
 
+log = logging.getLogger("mimir_vault")
 BATCH_NODES = 256
 """Most nodes of one commit: what a crash can take of a long import, and what others wait for."""
 EMBEDDED_NODES = 1_024
@@ -186,5 +188,7 @@ def _store(space: ViewedSpace, batch: Sequence[Prepared], imported: Imported | N
                 stored.append(putting.put(one.ready, one.found))
                 if not whole and (time.monotonic_ns() - begin) // 1_000 > BATCH_MICROS:
                     break
+        took = (time.monotonic_ns() - begin) / 1e6
+        log.debug("%d nodes up to %s were stored in %.1f ms", len(stored), stored[-1].id, took)
         yield stored
         rest = rest[len(stored) :]
