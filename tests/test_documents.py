@@ -76,7 +76,7 @@ def test_examples_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert blocks
 
 
-@pytest.mark.parametrize("name", ["scope", "time"])
+@pytest.mark.parametrize("name", ["scope", "time", "export-and-import"])
 def test_outputs_of_guides_are_real(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a session in a guide shows is what comes out, from top to bottom."""
     monkeypatch.chdir(tmp_path)
