@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backups import pin
+from mimir_vault.memory import Memory
+from mimir_vault.model.node import Node
+from mimir_vault.testing import HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
-from unit.test_backing_up import pin
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 STEPS = st.one_of(
     st.tuples(st.just("remember"), texts, st.sampled_from([None, "s1", "s2"]), st.sampled_from([None, "r1", "r2"])),
-    st.tuples(st.sampled_from(["supersede", "forget", "pin"]), st.integers(0, 30)),
+    st.tuples(st.just("give a vector"), texts),
+    st.tuples(st.sampled_from(["supersede", "forget", "pin", "hide", "move"]), st.integers(0, 30)),
     st.tuples(st.sampled_from(["create space", "erase space", "rename space"]), st.sampled_from(["a", "b"])),
     st.tuples(st.sampled_from(["backup", "rebuild", "compact", "reopen"])),
     st.tuples(st.just("backup")),
@@ -40,19 +45,28 @@ class Doing:
             text, session, ref = words
             place = self.vault.space(names[-1])
             place.remember(text or "x", session=session, ref=("some", ref) if ref else None, tags=["t"])
-        elif verb in ("supersede", "forget", "pin"):
+        elif verb == "give a vector":
+            memory = self.vault.space().view(embedder=HashEmbedder(16, "given"))
+            memory.remember(words[0] or "x", vector=HashEmbedder(16, "given").embed([words[0]])[0])
+        elif verb in ("supersede", "forget", "pin", "hide", "move"):
             memory = self.vault.space(names[words[0] % len(names)])
             nodes = list(memory.nodes())
             if nodes:
-                node = nodes[words[0] % len(nodes)]
-                if verb == "supersede":
-                    memory.supersede(node.id, f"instead of {node.text}")
-                elif verb == "forget":
-                    memory.forget(node.id)
-                else:
-                    pin(memory, node.id)
+                self._do_to(verb, memory, nodes[words[0] % len(nodes)])
         else:
             self._change(verb, names, *words)
+
+    def _do_to(self, verb: str, memory: Memory, node: Node) -> None:
+        if verb == "supersede":
+            memory.supersede(node.id, f"instead of {node.text}")
+        elif verb == "forget":
+            memory.forget(node.id)
+        elif verb == "pin":
+            pin(memory, node.id)
+        elif verb == "hide":
+            memory.hide(node.id)
+        elif node.ref is not None:
+            memory.move(node.ref, ("moved", os.urandom(4).hex()))
 
     def _change(self, verb: str, names: list[str], name: str = "") -> None:
         if verb == "create space" and name not in names:
@@ -76,12 +90,16 @@ class Doing:
     def contents(vault: Vault) -> dict[str, Any]:
         """Return every node of every space, and what superseded it."""
         return {
-            info.id: (info.name, [(node, vault.space(info.name).history(node.id)) for node in vault.space(info.name).nodes()])
+            info.id: (info.name, [(node, memory.history(node.id)) for node in memory.nodes()])
             for info in vault.spaces()
+            for memory in [vault.space(info.name)]
         }  # fmt: skip
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TRIPS = int(os.environ.get("MIMIR_ROUND_TRIPS", "12"))
+
+
+@settings(max_examples=TRIPS, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, min_size=3, max_size=25))
 def test_round_trip(tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[Any, ...]]) -> None:
     """Names, nodes, states, links and order; nothing is wrong with what was restored."""

@@ -8,48 +8,24 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
+from backups import change, contents, held, pin
 from mimir_vault import backing_up
 from mimir_vault.backing_up import LAST_BACKUP
 from mimir_vault.backup_file import PORTIONS_START, SEGMENTS_MAX, BackupReader
 from mimir_vault.crypto.backup_sealer import BackupSealer
 from mimir_vault.errors import ExistsError, LockedError, NotFoundError, TamperedError, VaultBusyError
-from mimir_vault.memory import Memory
-from mimir_vault.model.codec import decode_state
 from mimir_vault.model.draft import Draft
-from mimir_vault.store import audit, nodes
+from mimir_vault.store import audit
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
-
-
-def pin(memory: Memory, node_id: str) -> None:
-    """Change the state of a node through the store."""
-    with memory._space.store.write() as writer:
-        stored = nodes.by_id(writer.connection, bytes.fromhex(node_id))
-        assert stored is not None
-        state = decode_state(memory._space.store.sealer.open_state(stored.sealed))
-        writer.replace_state(stored, msgspec.structs.replace(state, pinned=not state.pinned))
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
     """Where backups of these tests go."""
     return tmp_path / "backup"
-
-
-def held(vaults: QuickVaults, place: Path) -> dict[str, list[Any]]:
-    """Return all nodes of a backup, restored to a place of its own."""
-    name = f"restored {os.urandom(4).hex()}"
-    with vaults.restore(place, name) as vault:
-        assert vault.verify(full=True) == []
-        return {info.name: list(vault.space(info.name).nodes()) for info in vault.spaces()}
-
-
-def contents(vault: Vault) -> dict[str, list[Any]]:
-    """Return all nodes of an open vault."""
-    return {info.name: list(vault.space(info.name).nodes()) for info in vault.spaces()}
 
 
 def test_what_was_done_is_said(vault: Vault, place: Path) -> None:
@@ -135,13 +111,6 @@ def lose_the_guide(vault: Vault) -> None:
 def lose_a_portion(vault: Vault) -> None:
     """Change a byte of the first portion."""
     change(vault.path.parent / "backup", PORTIONS_START + 50)
-
-
-def change(path: Path, at: int) -> None:
-    """Change one byte of a file."""
-    data = bytearray(path.read_bytes())
-    data[at] ^= 1
-    path.write_bytes(data)
 
 
 @pytest.mark.parametrize("happening", [forget, erase_space, rebuild, lose_the_guide, lose_a_portion])

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from backups import change, contents, pin
 from mimir_vault import restoring
 from mimir_vault.backup_file import PORTION_BYTES, PORTIONS_START, BackupReader
 from mimir_vault.crypto.backup_sealer import BackupSealer
@@ -29,7 +30,6 @@ from mimir_vault.store.query import fetch
 from mimir_vault.testing import RAW_KEY, HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
-from unit.test_backing_up import change, contents, pin
 
 
 @pytest.fixture
