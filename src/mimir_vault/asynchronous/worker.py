@@ -42,10 +42,9 @@ class Hold:
 class Job(Generic[T]):
     """A call on its way: waiting, under way, or done (`future`)."""
 
-    def __init__(self, work: Callable[[], T], hold: Hold | None) -> None:
-        self.hold = hold
+    def __init__(self, work: Callable[[], T], hold: Hold | None, since: float) -> None:
+        self.hold, self.since = hold, since
         self.future: Future[T] = Future()
-        self.since = time.monotonic()
         self._work: Callable[[], T] | None = work
         self._context: Context | None = copy_context()
 
@@ -75,9 +74,16 @@ class Job(Generic[T]):
 class Worker:
     """Does calls in the order they come. Any thread may submit; those of an open transaction go first."""
 
-    def __init__(self, name: str, *, idle_seconds: float = IDLE_SECONDS, hold_seconds: float = HOLD_SECONDS) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        idle_seconds: float = IDLE_SECONDS,
+        hold_seconds: float = HOLD_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.name = name
-        self._idle_seconds, self._hold_seconds = idle_seconds, hold_seconds
+        self._idle_seconds, self._hold_seconds, self._monotonic = idle_seconds, hold_seconds, monotonic
         self._process = os.getpid()
         self._changed = threading.Condition()
         self._waiting: deque[Job[Any]] = deque()
@@ -101,7 +107,7 @@ class Worker:
             LockedError: the worker was closed, or belongs to another process. ValueError: the transaction has ended.
         """
         self.check()
-        job = Job(work, hold)
+        job = Job(work, hold, self._monotonic())
         with self._changed:
             self.check()
             if hold is not None and hold is not self._hold:
@@ -120,7 +126,7 @@ class Worker:
             transaction = make()
             transaction.__enter__()
             with self._changed:
-                self._hold, self._rested = Hold(self, transaction), time.monotonic()
+                self._hold, self._rested = Hold(self, transaction), self._monotonic()
                 return self._hold
 
         return self.submit(enter)
@@ -134,12 +140,8 @@ class Worker:
         try:
             if error is None:
                 hold.transaction.__exit__(None, None, None)
-                return
-            try:
+            else:
                 hold.transaction.__exit__(type(error), error, error.__traceback__)
-            except BaseException as other:
-                if other is not error:
-                    raise
         finally:
             with self._changed:
                 self._hold = None
@@ -162,7 +164,7 @@ class Worker:
         while (job := self._next()) is not None:
             job.run()
             if job.hold is not None:
-                self._rested = time.monotonic()
+                self._rested = self._monotonic()
             del job  # Nothing of a call outlives it here while the next one is waited for.
 
     def _next(self) -> Job[Any] | None:
@@ -187,14 +189,14 @@ class Worker:
         """Return how many seconds there is nothing to do unless somebody calls."""
         if self._hold is None:
             return self._idle_seconds
-        return max(0.0, self._deadline(self._waiting[0]) - time.monotonic()) if self._waiting else None
+        return max(0.0, self._deadline(self._waiting[0]) - self._monotonic()) if self._waiting else None
 
     def _deadline(self, job: Job[Any]) -> float:
         return max(job.since, self._rested) + self._hold_seconds
 
     def _give_up_waiting(self) -> None:
         """Refuse calls that have waited too long for a transaction that does nothing: it may be waiting for them."""
-        now = time.monotonic()
+        now = self._monotonic()
         while self._hold is not None and not self._held and self._waiting and self._deadline(self._waiting[0]) <= now:
             self._waiting.popleft().refuse(
                 VaultBusyError(

@@ -183,6 +183,23 @@ def test_a_transaction_that_does_nothing_is_not_waited_for_for_ever() -> None:
     worker.close()
 
 
+def test_a_transaction_that_works_is_waited_for_however_long_it_takes() -> None:
+    """What counts is how long it has done nothing, not how long a call has waited for it."""
+    now = [0.0]
+    worker = Worker("space main", monotonic=lambda: now[0])
+    journal = Journal()
+    hold = worker.begin(journal.transaction).future.result(SECONDS)
+    waiting = worker.submit(lambda: journal.note("outside"))
+    worker.submit(lambda: now.append(now.pop() + 1_000), hold).future.result(SECONDS)
+    worker.submit(lambda: journal.note("inside"), hold).future.result(SECONDS)
+    threading.Event().wait(0.05)  # The thread has nothing to do meanwhile, and looks at who waits.
+    assert not waiting.future.done()
+    worker.end(hold, None).future.result(SECONDS)
+    waiting.future.result(SECONDS)
+    assert journal.notes == ["begin", "inside", "commit", "outside"]
+    worker.close()
+
+
 def test_a_thread_without_calls_ends_and_the_next_call_starts_one() -> None:
     """So that a thousand spaces that rest are not a thousand threads; one with an open transaction stays."""
     worker = Worker("space main", idle_seconds=0.01)
