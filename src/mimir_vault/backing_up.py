@@ -139,7 +139,29 @@ def _find_earlier(source: Source, place: Path, key: SecretBytes, stack: ExitStac
     except TamperedError:
         log.warning("the backup %s is damaged and is written anew", place)
         return None
+    _refuse_to_lose(source, place, contents)
     return _Earlier(reader, contents, {row.id: row.ring for row in spaces_in(reader, rows).values()})
+
+
+def _refuse_to_lose(source: Source, place: Path, contents: Contents) -> None:
+    """Refuse to replace a backup of a state that this vault never was in (ExistsError): it may hold more.
+
+    A space that is in the backup and not in the vault was erased, for the catalog is of the same line.
+    """
+    spaces = {row.id: row.name for row in source.catalog.spaces()}
+    for database, state in contents.states.items():
+        if database == CATALOG:
+            reading = source.catalog.fresh.read()
+        elif database in spaces:
+            reading = source.spaces.open(spaces[database]).store.read()
+        else:
+            continue
+        with reading as connection:
+            if transfer.is_of_line(connection, state) is False:
+                raise ExistsError(
+                    f"the backup at {place} holds a state that this vault never was in; give another place, so that it "
+                    "is not lost"
+                )
 
 
 class _Run:
@@ -193,8 +215,6 @@ class _Run:
         """Take all rows of the catalog and return its spaces."""
         earlier, catalog = self._earlier, self._source.catalog
         with catalog.fresh.read() as connection:
-            if earlier is not None:
-                self._check_line(connection, earlier.contents.states[CATALOG])
             self._states[CATALOG] = transfer.state(connection)
             for table in transfer.growing(connection):
                 self._take_all(connection, CATALOG, table, transfer.rows_above(connection, table, -1))
@@ -204,16 +224,6 @@ class _Run:
         if earlier is not None and not earlier.rings.items() <= {row.id: row.ring for row in rows}.items():
             raise _Anew  # A space was erased, or has other keys.
         return rows
-
-    def _check_line(self, connection: apsw.Connection, earlier: State) -> bool:
-        """Say whether it is sure that a database was in an earlier state; refuse when it is sure that it was not."""
-        is_of_line = transfer.is_of_line(connection, earlier)
-        if is_of_line is False:
-            raise ExistsError(
-                f"the backup at {self._place} holds a state that this vault never was in; give another place, so that "
-                "it is not lost"
-            )
-        return is_of_line is True
 
     def _opened(self, rows: list[SpaceRow]) -> list[tuple[SpaceRow, OpenSpace]]:
         """Open all spaces, and count the nodes that are to be read."""
@@ -235,7 +245,7 @@ class _Run:
         earlier = self._earlier_state(row)
         with space.store.read() as connection:
             if earlier is not None and not (
-                self._check_line(connection, earlier)
+                transfer.is_of_line(connection, earlier)
                 and transfer.only_grew(connection, earlier, feed.rebuilt_at(connection))
             ):
                 raise _Anew
