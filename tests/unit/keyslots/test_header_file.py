@@ -234,6 +234,16 @@ def test_what_is_written_is_durable_before_it_counts(
     ]  # fmt: skip
 
 
+def test_few_bytes_reach_the_disk_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a buffer of Python still held would not be there after a power cut, although fsync had been called."""
+    sizes: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
+
+    header_file._replace_file(tmp_path, HEADER_FILE, b"few")
+
+    assert sizes[0] == 3
+
+
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX opens folders")
 def test_a_folder_that_was_opened_is_closed(tmp_path: Path, older: Header, monkeypatch: pytest.MonkeyPatch) -> None:
     """The descriptor behind the fsync of the folder is given back, once for each copy."""
