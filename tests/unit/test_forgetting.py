@@ -307,7 +307,7 @@ def test_all_versions_of_a_ref_are_forgotten(vault: Vault) -> None:
     memory.hide(ids[2])
     assert memory.forget(ref=("a",)).ids == tuple(ids)
     assert memory.refs() == [("a", "b")]
-    with pytest.raises(NotFoundError, match="there is no node .'a',."):
+    with pytest.raises(NotFoundError, match=r"there is no node \('a',\)"):
         memory.forget(ref=("a",))
 
 
