@@ -76,7 +76,8 @@ def writing(memory: Memory) -> dict[str, Callable[[], object]]:
         "remember": lambda: only.remember("y"), "remember_many": lambda: only.remember_many([Draft("y")]),
         "supersede": lambda: only.supersede(node.id, "y"), "move": lambda: only.move(("r",), ("s",)),
         "forget": lambda: only.forget(node.id), "dry run": lambda: only.forget(node.id, dry_run=True),
-        "grace": lambda: only.forget(ref=("r",)), "hide": lambda: only.hide(node.id), "keep": lambda: only.keep(node.id),
+        "forget a ref": lambda: only.forget(ref=("r",)), "hide": lambda: only.hide(node.id),
+        "keep": lambda: only.keep(node.id),
         "rebuild": only.rebuild, "transaction": lambda: only.transaction().__enter__(),
         "further view": lambda: only.view(user="ada", read_only=False).remember("y"),
     }  # fmt: skip
