@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import apsw
+import numpy as np
 import pytest
 
 from mimir_vault import Draft, Link, Memory, Vault
 from mimir_vault.checking import DERIVED_TABLES, REBUILD_BATCH, check_database
+from mimir_vault.model.facets import Facets
 from mimir_vault.store import audit
 from mimir_vault.testing import HashEmbedder
 
@@ -235,3 +238,86 @@ def test_a_rebuild_that_fails_leaves_everything(memory: Memory, monkeypatch: pyt
     monkeypatch.undo()
     assert told(memory) == before
     assert memory.verify() == []
+
+
+# -- rebuilding vectors -----------------------------------------------------------------------------------------------
+
+
+def vector_rows(memory: Memory) -> list[tuple[Any, ...]]:
+    """Return seq, model, window and stored row of every vector, and every passage."""
+    with memory._space.read() as connection:
+        rows = connection.execute("SELECT seq, model, window, data FROM vector ORDER BY seq, model, window").fetchall()
+        return rows + connection.execute("SELECT * FROM passage ORDER BY seq, model, window").fetchall()
+
+
+def given(seed: int, count: int, dimension: int = 64) -> Any:
+    """Return vectors, float32 (count, d)."""
+    return np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
+
+
+@pytest.fixture
+def mixed(vault: Vault) -> Memory:
+    """Nodes with vectors of the space's own embedder, of one that a view brought, and of their owners'."""
+    memory = vault.space()
+    view = memory.view(embedder=HashEmbedder(16, "brought"))
+    memory.remember("own")
+    view.remember("brought", speaker="Ada")
+    memory.remember("given", vector=given(1, 1))
+    view.remember("given to another", vector=given(2, 3, 16))
+    memory.remember("passages", index=["one passage", "another"])
+    view.remember("passages given", index=["one passage", "another"], vector=given(3, 2, 16))
+    memory.remember("never found", index=False)
+    memory.hide(memory.remember("hidden").id)
+    return memory
+
+
+def test_a_rebuild_keeps_every_vector_as_it_was(mixed: Memory, vaults: Any) -> None:
+    """Bit for bit, with passages: own ones are made again, given ones of what was sealed, others are kept."""
+    before, texts = vector_rows(mixed), [node.text for node in mixed.nodes()]
+    assert mixed.rebuild() == 8
+    assert vector_rows(mixed) == before
+    assert mixed.verify(full=True) == []
+    damage(
+        mixed, "UPDATE vector SET data = zeroblob(length(data)) WHERE seq IN (1, 3, 4, 5, 6, 8)", "DELETE FROM facet"
+    )
+    mixed._space.index.clear()
+    mixed.rebuild()
+    assert vector_rows(mixed) == before
+    assert [node.text for node in mixed.nodes()] == texts
+    view = mixed.view(embedder=HashEmbedder(16, "brought"))
+    assert view.recall("brought", lanes=["dense"])[0].text == "brought"
+    assert view.recall("", vector=given(2, 1, 16)[0])[0].text == "given to another"
+
+
+def test_given_vectors_are_made_again_without_their_embedder(mixed: Memory, vaults: Any) -> None:
+    """They are truth: gone from the derived tables they come back; what needs an embedder that is not here does not."""
+    before = vector_rows(mixed)
+    mixed.vault.lock()
+    memory = vaults.open(embedder=HashEmbedder(16, "another one")).space()
+    memory.rebuild()
+    assert vector_rows(memory) == before
+    damage(memory, "DELETE FROM vector", "DELETE FROM passage")
+    memory.rebuild()
+    assert {row[0] for row in vector_rows(memory)} == {3, 4, 6}
+    memory.vault.lock()
+    memory = vaults.open().space()
+    memory.rebuild()
+    kept = [row for row in before if row[0] != 2]
+    assert [row for row in vector_rows(memory) if row[0] != 2] == kept
+    assert memory.verify(full=True) == []
+
+
+def test_hidden_nodes_and_graces_come_through_a_rebuild(memory: Memory) -> None:
+    """As they stand in the states."""
+    hidden, graced = list(memory.nodes())[:2]
+    memory.hide(hidden.id)
+    memory.forget(graced.id, grace=timedelta(days=1))
+    with memory._space.read() as connection:
+        before = connection.execute("SELECT data FROM facet WHERE seq <= 2 ORDER BY seq").fetchall()
+    ends = [Facets.unpack(row[0])[:4] for row in before]
+    memory.rebuild()
+    with memory._space.read() as connection:
+        after = connection.execute("SELECT data FROM facet WHERE seq <= 2 ORDER BY seq").fetchall()
+    assert [Facets.unpack(row[0])[:4] for row in after] == ends
+    assert [node.id for node in memory.nodes(hidden=True)] == [hidden.id, graced.id]
+    assert memory.keep(graced.id).id == graced.id

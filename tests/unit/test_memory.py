@@ -1,16 +1,14 @@
-"""The memory: arguments are checked before anything is done, and every verb goes to its space."""
+"""The memory: views, and that every verb that changes something goes through them."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mimir_vault import Memory, Vault
-from mimir_vault import readable_memory as module
-from mimir_vault.errors import NotFoundError
-from mimir_vault.readable_memory import CONTEXT_HITS, K_MAX, QUERY_BYTES_MAX
+from mimir_vault import Draft, Memory, Vault, errors
+from mimir_vault.testing import HashEmbedder
 
 
 @pytest.fixture
@@ -39,49 +37,100 @@ def test_closing_a_memory_leaves_its_vault_open(memory: Memory, vault: Vault) ->
     assert vault._closed
 
 
-def test_the_limits_are_accepted(memory: Memory) -> None:
-    """The largest k and the longest query."""
-    memory.remember("x")
-    assert len(memory.recall("x", k=K_MAX)) == 1
-    assert memory.recall("x " * (QUERY_BYTES_MAX // 2), k=1)
-    assert memory.recall("x", k=1, min_score=0)
-    assert memory.context("x", budget=10_000_000).tokens > 0
+# -- views ------------------------------------------------------------------------------------------------------------
 
 
-def test_moments_are_parsed_for_the_recall(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As microseconds since 1970, None for none; everything else goes through as given."""
-    asked: list[Any] = []
-    monkeypatch.setattr(module.recalling, "recall", lambda space, query: asked.append(query))
-    memory.recall(
-        "x", k=3, as_of="1970-01-01T00:00:01Z", known_at=datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC), explain=True
-    )
-    memory.recall("y", lanes=["dense"], min_score=0.5, collapse=True)
-    one, two = asked
-    assert (one.text, one.k, one.as_of, one.known_at, one.explain) == ("x", 3, 1_000_000, 2_000_000, True)
-    assert (one.lanes, one.min_score, one.collapse) == (("dense", "lexical"), None, False)
-    assert (two.k, two.as_of, two.known_at, two.lanes, two.min_score, two.collapse) == (
-        10,
-        None,
-        None,
-        ("dense",),
-        0.5,
-        True,
-    )
+def test_a_view_is_a_memory_of_the_same_space(memory: Memory) -> None:
+    """What it fills and sees is its own; the index, the store and the upkeep are shared."""
+    ada = memory.view(user="ada")
+    assert isinstance(ada, Memory)
+    assert (ada.name, ada.vault) == (memory.name, memory.vault)
+    assert ada._space.space is memory._space.space
+    assert ada.embedder is memory.embedder
+    node = ada.remember("x")
+    assert node.user == "ada"
+    assert memory.get(node.id) == node
 
 
-def test_a_context_is_built_from_collapsed_hits(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a recall with as many hits as a budget may take."""
-    asked: list[Any] = []
-    real = module.recalling.recall
-    monkeypatch.setattr(module.recalling, "recall", lambda space, query: asked.append(query) or real(space, query))
-    memory.remember("x")
-    memory.context("x", user="ada")
-    assert (asked[0].k, asked[0].collapse) == (CONTEXT_HITS, True)
+def test_closing_a_view_closes_nothing(vault: Vault) -> None:
+    """Not even one of a memory that owns its vault."""
+    owner = vault.memory_that_owns("main")
+    with owner.view(user="ada"):
+        pass
+    assert owner.count() == 0
 
 
-def test_superseding_of_what_was_forgotten_meanwhile_is_not_found(memory: Memory) -> None:
-    """The node has to be there."""
-    node = memory.remember("x")
-    memory.forget(node.id)
-    with pytest.raises(NotFoundError, match="there is no node"):
-        memory.supersede(node.id, "y")
+def test_a_view_of_a_view_has_its_embedder(memory: Memory) -> None:
+    """Until it is given another one."""
+    view = memory.view(embedder=HashEmbedder(8, "brought"))
+    assert view.view(user="ada").embedder.name == "brought"
+    assert view.view(embedder=HashEmbedder(16, "other")).embedder.name == "other"
+    assert memory.embedder.name == "hash-64"
+
+
+def writing(memory: Memory) -> dict[str, Callable[[], object]]:
+    """Return every verb that changes something, by its name."""
+    node = memory.remember("x", ref=("r",))
+    only = memory.view(read_only=True)
+    return {
+        "remember": lambda: only.remember("y"), "remember_many": lambda: only.remember_many([Draft("y")]),
+        "supersede": lambda: only.supersede(node.id, "y"), "move": lambda: only.move(("r",), ("s",)),
+        "forget": lambda: only.forget(node.id), "dry run": lambda: only.forget(node.id, dry_run=True),
+        "forget a ref": lambda: only.forget(ref=("r",)), "hide": lambda: only.hide(node.id),
+        "keep": lambda: only.keep(node.id),
+        "rebuild": only.rebuild, "transaction": lambda: only.transaction().__enter__(),
+        "further view": lambda: only.view(user="ada", read_only=False).remember("y"),
+    }  # fmt: skip
+
+
+def test_a_view_that_only_reads_changes_nothing(memory: Memory) -> None:
+    """Every verb says so; reading goes on, verifying too."""
+    verbs = writing(memory)
+    before = list(memory.nodes())
+    for name, verb in verbs.items():
+        with pytest.raises(
+            errors.ReadOnlyError, match="this view of space main only reads; take one without read_only"
+        ):
+            pytest.fail(f"{name}: {verb()}")
+    only = memory.view(read_only=True)
+    assert list(only.nodes()) == before
+    assert only.recall("x")[0].node == before[0]
+    assert only.verify(full=True) == []
+
+
+def test_a_closed_vault_locks_its_views(memory: Memory) -> None:
+    """As all its memories."""
+    view = memory.view(user="ada")
+    memory.vault.lock()
+    for verb in (view.count, lambda: view.remember("x"), lambda: view.view(agent="a"), lambda: memory.view(user="b")):
+        with pytest.raises(errors.LockedError, match="space main is closed"):
+            verb()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"user": "ada"}, {"agent": "travel"}, {"session": "s"}, {"under": ("docs",)}, {"where": {"tags": "t"}},
+        {"where": {"kind": "fact"}, "user": "ada"},
+    ],
+)  # fmt: skip
+def test_every_reading_verb_takes_the_same_filter(memory: Memory, given: dict[str, Any]) -> None:
+    """And forget reaches just what nodes lists."""
+    fields = {"user": "ada", "agent": "travel", "session": "s", "tags": ["t"], "kind": "fact"}
+    node = memory.remember("a walrus", ref=("docs", "1"), **fields)  # type: ignore[arg-type]
+    memory.remember("a walrus too")
+    assert [one.id for one in memory.nodes(**given)] == [node.id]
+    assert memory.count(**given) == 1
+    assert [hit.id for hit in memory.recall("walrus", **given)] == [node.id]
+    for query in ("walrus", None):
+        assert [hit.id for hit in memory.context(query, **given).hits] == [node.id]
+    assert memory.forget(**given, dry_run=True).ids == (node.id,)
+
+
+def test_a_dry_run_says_what_forgetting_does(memory: Memory) -> None:
+    """By id, ref, prefix and filter."""
+    node = memory.remember("x", ref=("r",), tags=["t"])
+    for given in ({"node_id": node.id}, {"ref": ("r",)}, {"under": ("r",)}, {"where": {"tags": "t"}}):
+        receipt = memory.forget(**given, dry_run=True)
+        assert (receipt.ids, receipt.dry_run) == ((node.id,), True)
+    assert memory.get(node.id) == node

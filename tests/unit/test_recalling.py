@@ -192,3 +192,89 @@ def test_the_embedder_is_not_asked_for_words_alone(vaults: Any) -> None:
     embedder.embed = None  # type: ignore[method-assign,assignment]
     assert len(memory.recall("zebra", lanes=["lexical"])) == 1
     assert len(memory.recall("  ")) == 0
+
+
+# -- passages of index= -----------------------------------------------------------------------------------------------
+
+
+def test_each_passage_has_a_vector_of_its_own(vault: Vault) -> None:
+    """The one that matches decides, and is shown; two short ones are not blurred into one."""
+    memory = vault.space()
+    listed = memory.remember("a report", index=["cats purr at night", "dogs bark by day"])
+    memory.remember("cats purr at night dogs bark by day")
+    with memory._space.read() as connection:
+        assert connection.execute("SELECT count(*) FROM vector WHERE seq = 1").fetchall() == [(2,)]
+    for passage in ("cats purr at night", "dogs bark by day"):
+        (hit, *_) = memory.recall(passage, lanes=["dense"])
+        assert (hit.id, hit.passage, hit.start, hit.end) == (listed.id, passage, 0, 0)
+        assert hit.lanes["dense"].score > 0.99
+    assert memory.recall("report", lanes=["lexical"]) == []
+
+
+# -- a vector of the caller's -----------------------------------------------------------------------------------------
+
+
+def test_a_query_may_bring_its_vector(memory: Memory) -> None:
+    """It is not embedded then, at any length; words are searched as well where there are some."""
+    memory._space.embedder.get().inner.embed = None  # type: ignore[method-assign,assignment]
+    vector = 3 * HashEmbedder().embed(["turn 7 speaks of zebra and hotel"])[0]
+    hits = memory.recall("", vector=vector)
+    assert all(list(hit.lanes) == ["dense"] for hit in hits)
+    assert ids(memory.recall("", vector=vector.tolist())) == ids(memory.recall("", vector=vector[None])) == ids(hits)
+    mixed = memory.recall("walrus", vector=vector, k=60)
+    assert {lane for hit in mixed for lane in hit.lanes} == {"dense", "lexical"}
+    assert memory.recall("", vector=vector, lanes=["lexical"]) == []
+
+
+def test_a_vector_in_an_empty_space_finds_nothing(vault: Vault) -> None:
+    """Nor is it an error."""
+    assert vault.space().recall("", vector=[1.0] * 64) == []
+
+
+# -- views ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_view_finds_as_a_space_of_its_own_would(memory: Memory, vaults: Any) -> None:
+    """Neighbours outside of it lend nothing: hits, ranks and cosines are those of its nodes alone."""
+    alone = vaults.create("alone").space()
+    alone.remember_many([
+        Draft(
+            node.text, session=node.session, user=node.user, speaker=node.speaker, tags=node.tags, at=node.at,
+            metadata=node.metadata,
+        )
+        for node in memory.nodes(user="ada")
+    ])  # fmt: skip
+    view = memory.view(user="ada")
+    for query in ("the night train to Trieste", "walrus", "turn 7"):
+        expected = alone.recall(query, k=10, lanes=["dense"], as_of="2027-01-01T00:00Z")
+        hits = view.recall(query, k=10, lanes=["dense"], as_of="2027-01-01T00:00Z")
+        assert [hit.text for hit in hits] == [hit.text for hit in expected]
+        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-4)
+
+
+def test_a_view_gives_nothing_from_outside(memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On every path, however many hits are asked for, and whatever the filter says."""
+    memory.remember_many([Draft(f"doc {number} of the night", ref=("docs", f"{number}")) for number in range(5)])
+    for view, count in (
+        (memory.view(user="ada"), 30),
+        (memory.view(under=("docs",)), 5),
+        (memory.view(session="s1"), 20),
+    ):
+        passing = {node.id for node in view.nodes()}
+        assert len(passing) == count
+        for where in (None, {"text": {"contains": "o"}}, {"not": {"tags": "tenth"}}):
+            hits = view.recall("the night train", k=100, where=where)
+            assert set(ids(hits)) <= passing
+            assert hits
+
+
+def test_a_ref_is_asked_again_of_the_opened_node(memory: Memory) -> None:
+    """If the table of refs lies, nothing gets into another's subtree by it."""
+    memory.remember("mine of the night", ref=("mine", "1"))
+    memory.remember("theirs of the night", ref=("theirs", "1"))
+    with memory._space.store.fresh.database.write() as connection:
+        connection.execute("UPDATE ref SET seq = 61 + 62 - seq")
+    memory._space.index.clear()
+    view = memory.view(under=("mine",))
+    assert [hit.node.ref for hit in view.recall("night", k=60)] in ([], [("mine", "1")])
+    assert {node.ref for node in view.nodes()} <= {("mine", "1")}
