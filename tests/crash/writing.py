@@ -9,6 +9,8 @@ import sys
 from itertools import count
 from pathlib import Path
 
+from mimir_vault import remembering
+from mimir_vault.interchange import importing
 from mimir_vault.memory import Memory
 from mimir_vault.model.draft import Draft
 from mimir_vault.testing import HashEmbedder
@@ -128,9 +130,16 @@ def compact(vault: Vault) -> None:
         say(number)
 
 
+def import_file(vault: Vault) -> None:
+    """Import the file of lines there is in small commits, and acknowledge how far each has come."""
+    remembering.BATCH_NODES, importing.BATCH_LINES = 5, 16
+    vault.space().import_from(vault.path.parent / "lines.jsonl", progress=lambda done, _: say(done))
+    say("whole")
+
+
 VERBS = {verb.__name__: verb for verb in (
     remember, remember_many, forget, create_spaces, erase_spaces, change_passphrases, rebuild, back_up, compact,
-    transact,
+    transact, import_file,
 )}  # fmt: skip
 
 

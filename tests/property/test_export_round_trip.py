@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exports import comparable, exported
 from mimir_vault import Draft, Link, Memory, Vault
 from mimir_vault.testing import HashEmbedder
 from quick_vaults import QuickVaults
@@ -22,7 +22,6 @@ EXAMPLES = int(os.environ.get("MIMIR_ROUND_TRIPS", "25"))
 DIMENSION = 3
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 ZONES = [UTC, timezone(timedelta(hours=2)), timezone(timedelta(hours=-9, minutes=-30, seconds=7))]
-MADE_BY_VAULT = ("id", "recorded_at", "superseded_by")
 
 
 @pytest.fixture(scope="module")
@@ -93,31 +92,6 @@ def fill(memory: Memory, done: list[Any]) -> bool:
                 memory.hide(chosen)
                 gone = True
     return gone
-
-
-def exported(memory: Memory) -> bytes:
-    """Return an export."""
-    file = io.BytesIO()
-    memory.export_to(file)
-    return file.getvalue()
-
-
-def comparable(export: bytes, *, follows: bool) -> list[dict[str, Any]]:
-    """Return the lines of an export without what another vault must make anew; links name lines by their place."""
-    lines = [json.loads(line) for line in export.splitlines()]
-    places = {line["id"]: place for place, line in enumerate(lines)}
-    for line in lines:
-        line["links"] = sorted(
-            (link["kind"], places[link["target"]])
-            for link in line["links"]
-            if link["target"] in places and (follows or link["kind"] != "follows")
-        )
-        if line["ref"] is not None and line["ref"][-1].startswith("import:"):
-            line["ref"] = None
-        line["metadata"].pop("import_id", None)
-        for name in MADE_BY_VAULT:
-            del line[name]
-    return lines
 
 
 @given(done=steps)
