@@ -1,4 +1,4 @@
-"""What a backup never replaces: what is no backup of this vault, what holds more than it, and a good one by a bad one."""
+"""What a backup never replaces: what is none of this vault, what holds more than it, and a good one by a bad one."""
 
 from __future__ import annotations
 
