@@ -220,6 +220,7 @@ def test_a_vault_that_nobody_takes_is_locked_again(tmp_path: Path, around: dict[
         assert report is not None
         assert (report.committed, report.result) == (True, None)
         assert str(report).endswith("the vault is there; open it, and add a recovery code, as nobody has seen its own")
+        assert list((tmp_path / "vault").rglob("*-wal")) == []
         async with AsyncVault.open(tmp_path / "vault", **around) as vault:
             assert len((await vault.keyslots.add_recovery_code()).split()) == 24
 

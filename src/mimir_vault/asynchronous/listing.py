@@ -30,6 +30,7 @@ class NodeIterator(AsyncIterator["Node"]):
         self._nodes: Iterator[Node] | None = None
         self._ready: deque[Node] = deque()
         self._ended = False
+        self._failure: Exception | None = None
 
     def __aiter__(self) -> NodeIterator:
         return self
@@ -42,6 +43,8 @@ class NodeIterator(AsyncIterator["Node"]):
                 report = CancelledCallError.of(error)
                 if report is not None and report.result is not None:
                     self._keep(report.result)
+                elif report is not None and isinstance(report.__cause__, Exception):
+                    self._failure = report.__cause__
                 raise
         if not self._ready:
             raise StopAsyncIteration
@@ -49,13 +52,23 @@ class NodeIterator(AsyncIterator["Node"]):
 
     def _take(self, memory: MemoryProtocol) -> list[Node]:
         """On the worker: take the next batch."""
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         if self._nodes is None:
             self._nodes = self._listed(memory)
-        return list(islice(self._nodes, BATCH_NODES))
+        batch: list[Node] = []
+        try:
+            batch.extend(islice(self._nodes, BATCH_NODES))
+        except Exception as error:
+            if not batch:
+                raise
+            self._failure = error  # What was read before comes first, as from a generator.
+        return batch
 
     def _keep(self, batch: list[Node]) -> None:
         self._ready.extend(batch)
-        self._ended = self._ended or len(batch) < BATCH_NODES
+        self._ended = self._ended or (len(batch) < BATCH_NODES and self._failure is None)
 
     async def aclose(self) -> None:
         """End the iteration; there is nothing to give back."""
