@@ -39,9 +39,13 @@ class Imported:
         """
         return (*self._space.view.under, f"{MADE}{name}{self._scope}")
 
-    def has(self, origin: bytes) -> bool:
-        """Say whether the node that was exported under this id, with a ref of its own, has come already."""
-        return origin[:_ORIGIN_BYTES] in self._seqs
+    def seq_of(self, origin: bytes) -> int | None:
+        """Return the node that a line of this id, with a ref of its own, stood for before."""
+        return self._seqs.get(origin[:_ORIGIN_BYTES])
+
+    def is_made_for(self, origin: bytes | None, ref: tuple[str, ...]) -> bool:
+        """Say whether a ref was made of the id that a node had where it was exported."""
+        return origin is not None and ref == self.ref_of(origin.hex())
 
     def note(self, origin: bytes | None, ref: tuple[str, ...], seq: int) -> None:
         """Take note of the node that a line stands for: no other line stands for it too."""
@@ -49,7 +53,7 @@ class Imported:
         if place >= len(self._claimed):
             self._claimed.extend(bytes(place + 1024 - len(self._claimed)))
         self._claimed[place] |= 1 << bit
-        if origin is not None and ref != self.ref_of(origin.hex()):
+        if origin is not None and not self.is_made_for(origin, ref):
             self._seqs[origin[:_ORIGIN_BYTES]] = seq
 
     def is_noted(self, seq: int) -> bool:
@@ -73,7 +77,7 @@ class Imported:
 
     def _target(self, connection: apsw.Connection, origin: bytes) -> bytes | None:
         """Return the id of what a node has become: noted by this run, imported by an earlier one, or here all along."""
-        noted = self._seqs.get(origin[:_ORIGIN_BYTES])
+        noted = self.seq_of(origin)
         there = [noted] if noted is not None else refs.versions(connection, self.ref_of(origin.hex()))[:1]
         there += nodes.seqs_of(connection, [origin]).values()
         for seq in there:

@@ -72,7 +72,7 @@ class Putting:
         draft = one.draft
         links = self._links(draft)
         if draft.ref is not None:
-            there, holder = self._versions.find(draft, one.vectors)
+            there, holder = self._versions.find(draft, one.vectors, one.origin)
             if there is not None:
                 self._note(one, there)
                 return as_node(there)

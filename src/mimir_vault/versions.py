@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 import apsw
@@ -29,10 +28,13 @@ class Versions:
     ) -> None:
         self._space, self._connection, self._model, self._imported = space, connection, model, imported
 
-    def find(self, draft: Draft, given: NDArray[np.float32] | None) -> tuple[OpenedNode | None, bytes | None]:
+    def find(
+        self, draft: Draft, given: NDArray[np.float32] | None, origin: bytes | None = None
+    ) -> tuple[OpenedNode | None, bytes | None]:
         """Return the version of the draft's ref that says the same already, and the id of the one it would supersede.
 
-        That version is the newest; in an import any, the oldest first, that no earlier line stands for.
+        That version is the newest. In an import it is any, the oldest first, that no earlier line stands for; a line
+        of the same `origin` (the id it was exported under) is the same line once more.
 
         Raises:
             ExistsError: the ref is taken by a node that the view does not let through.
@@ -45,19 +47,33 @@ class Versions:
         if seqs[-1] not in opened:
             raise ExistsError(f"the ref {draft.ref!r:.200} is taken by a node outside of this view; choose another")
         holder = opened[seqs[-1]]
-        for one in self._candidates(opened):
+        for one in self._candidates(opened, origin, draft.ref):
             if (
                 self._space.is_current(one)  # One that is gone for its owner is not found again.
                 and is_same(one, draft, import_counts=self._imported is None)
+                and (self._imported is not None or self._is_linked_alike(one, draft))
                 and (self._imported is not None or self._is_linked_alike(one, draft))
                 and (given is None or self._has_vectors(one, given))
             ):
                 return one, None
         return None, holder.stored.sealed.id
 
-    def _candidates(self, opened: dict[int, OpenedNode]) -> Iterable[OpenedNode]:
+    def _candidates(
+        self, opened: dict[int, OpenedNode], origin: bytes | None, ref: tuple[str, ...]
+    ) -> list[OpenedNode]:
+        """Return the versions that a line may stand for."""
         imported = self._imported
-        return [one for seq, one in sorted(opened.items()) if imported is None or not imported.is_noted(seq)]
+        if imported is None or imported.is_made_for(origin, ref):
+            return [opened[seq] for seq in sorted(opened)]
+        noted = imported.seq_of(origin) if origin is not None else None
+        if noted in opened:
+            return [opened[noted]]
+        return [opened[seq] for seq in sorted(opened) if not imported.is_noted(seq)]
+
+    def _is_linked_alike(self, opened: OpenedNode, draft: Draft) -> bool:
+        """Say whether a version has all links that a draft brings, and nothing of another ref has taken its place."""
+        given = {(LINK_KINDS.index(link.kind), bytes.fromhex(link.target)) for link in draft.links}
+        return given <= set(opened.metadata.links) and not successors(self._connection, [opened.stored.seq])
 
     def _is_linked_alike(self, opened: OpenedNode, draft: Draft) -> bool:
         """Say whether a version has all links that a draft brings, and nothing of another ref has taken its place."""

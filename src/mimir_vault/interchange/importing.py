@@ -242,7 +242,7 @@ class _Run:
             for one in batch:
                 draft, origin = one.ready.draft, one.ready.origin
                 assert draft.ref is not None
-                if origin is not None and self._imported.has(origin):
+                if origin is not None and self._imported.seq_of(origin) is not None:
                     self._tally.known += 1
                     continue
                 there = None
@@ -250,7 +250,7 @@ class _Run:
                     there = self._space.opened(connection, [seqs[origin]]).get(seqs[origin])
                     there = there if there is not None and self._space.is_current(there) else None
                 if there is None:
-                    there, _ = versions.find(draft, one.ready.vectors)
+                    there, _ = versions.find(draft, one.ready.vectors, origin)
                 if there is None:
                     new.append(one)
                 else:
