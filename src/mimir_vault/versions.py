@@ -52,7 +52,6 @@ class Versions:
                 self._space.is_current(one)  # One that is gone for its owner is not found again.
                 and is_same(one, draft, import_counts=self._imported is None)
                 and (self._imported is not None or self._is_linked_alike(one, draft))
-                and (self._imported is not None or self._is_linked_alike(one, draft))
                 and (given is None or self._has_vectors(one, given))
             ):
                 return one, None
@@ -69,11 +68,6 @@ class Versions:
         if noted in opened:
             return [opened[noted]]
         return [opened[seq] for seq in sorted(opened) if not imported.is_noted(seq)]
-
-    def _is_linked_alike(self, opened: OpenedNode, draft: Draft) -> bool:
-        """Say whether a version has all links that a draft brings, and nothing of another ref has taken its place."""
-        given = {(LINK_KINDS.index(link.kind), bytes.fromhex(link.target)) for link in draft.links}
-        return given <= set(opened.metadata.links) and not successors(self._connection, [opened.stored.seq])
 
     def _is_linked_alike(self, opened: OpenedNode, draft: Draft) -> bool:
         """Say whether a version has all links that a draft brings, and nothing of another ref has taken its place."""
