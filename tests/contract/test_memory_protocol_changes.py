@@ -98,6 +98,25 @@ def test_a_transaction_that_fails_leaves_nothing(memory: MemoryProtocol) -> None
     assert memory.verify(full=True) == []
 
 
+def test_a_transaction_with_a_block_inside_that_fails_leaves_nothing(memory: MemoryProtocol) -> None:
+    """Also where the error is caught: a part cannot be taken back."""
+
+    def inner() -> None:
+        with memory.transaction():
+            memory.remember("inner")
+            raise KeyError("mine")
+
+    def outer() -> None:
+        with memory.transaction():
+            memory.remember("outer")
+            with pytest.raises(KeyError, match="mine"):
+                inner()
+
+    with pytest.raises(mimir.MimirError, match="nothing of this transaction is stored"):
+        outer()
+    assert memory.count() == 0
+
+
 # -- letting go -------------------------------------------------------------------------------------------------------
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -26,27 +27,44 @@ class Transaction(Generic[T]):
     """`async with memory.transaction():` all or nothing; calls of tasks outside wait for its end.
 
     Tasks that are started inside (by `asyncio.gather` or a task group) belong to it, and have to be waited for inside:
-    a call they make after its end is a ValueError. A transaction inside another of the same space joins it.
+    a call they make after its end is a ValueError. A transaction inside another of the same space joins it; where the
+    inner block fails, nothing of the outer one is stored.
     """
 
     def __init__(self, worker: Worker, make: Callable[[], AbstractContextManager[object]], memory: T) -> None:
         """Take what makes the blocking transaction, and the memory that the block is given."""
         self._worker, self._make, self._memory = worker, make, memory
         self._hold: Hold | None = None
-        self._joined = False
+        self._joined: AbstractContextManager[object] | None = None
 
     async def __aenter__(self) -> T:
         if self._hold is not None:
             raise ValueError("this transaction was entered already; ask for another one")
         hold = current_hold(self._worker)
-        if hold is not None:
-            await finish(self._worker.submit(_nothing, hold), "transaction", Effect.READS)  # It may have ended.
-            self._joined = True
-        else:
+        if hold is None:
             hold = await self._begin()
             _entered.set((*_entered.get(), hold))
+        else:
+            self._joined = await self._join(hold)
         self._hold = hold
         return self._memory
+
+    async def _join(self, hold: Hold) -> AbstractContextManager[object]:
+        """Enter a block inside the open transaction, as the plain memory does."""
+        joining = self._worker.submit(self._enter, hold)
+        try:
+            return await finish(joining, "transaction", Effect.READS)
+        except BaseException:
+            if not joining.future.cancelled() and joining.future.exception() is None:  # Cancelled while it was entered.
+                with suppress(LockedError, ValueError):
+                    self._worker.submit(partial(joining.future.result().__exit__, None, None, None), hold)
+            raise
+
+    def _enter(self) -> AbstractContextManager[object]:
+        """On the worker: enter a block."""
+        block = self._make()
+        block.__enter__()
+        return block
 
     async def _begin(self) -> Hold:
         beginning = self._worker.begin(self._make)
@@ -66,9 +84,25 @@ class Transaction(Generic[T]):
         hold = self._hold
         if hold is None:
             raise ValueError("this transaction was never entered")
-        if not self._joined:
-            _entered.set(tuple(one for one in _entered.get() if one is not hold))
-            await self._end(hold, error)
+        if self._joined is not None:
+            await self._leave(hold, self._joined, error)
+            return
+        _entered.set(tuple(one for one in _entered.get() if one is not hold))
+        await self._end(hold, error)
+
+    async def _leave(self, hold: Hold, block: AbstractContextManager[object], error: BaseException | None) -> None:
+        """Leave a block inside the open transaction, which is told of its error."""
+        trace = error.__traceback__ if error is not None else None
+        try:
+            leaving = self._worker.submit(
+                partial(block.__exit__, None if error is None else type(error), error, trace), hold
+            )
+        except (LockedError, ValueError):
+            if error is None:
+                raise
+            return
+        if not isinstance(error, GeneratorExit):
+            await finish(leaving, "transaction", Effect.READS, withdraw=False)
 
     async def _end(self, hold: Hold, failure: BaseException | None) -> None:
         """Commit, or roll back because of a failure, and tell the calls that were cancelled inside which it was."""
@@ -89,7 +123,3 @@ class Transaction(Generic[T]):
             await finish(end, "transaction", effect, withdraw=False)
         finally:
             hold.settle(committed=failure is None and end.future.exception() is None)
-
-
-def _nothing() -> None:
-    """Do nothing, as a part of a transaction that may have ended."""

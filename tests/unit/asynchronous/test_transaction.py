@@ -14,7 +14,7 @@ import pytest
 from mimir_vault.asynchronous.calls import Effect, finish
 from mimir_vault.asynchronous.transaction import Transaction, current_hold
 from mimir_vault.asynchronous.worker import Worker
-from mimir_vault.errors import CancelledCallError, LockedError, VaultBusyError
+from mimir_vault.errors import CancelledCallError, LockedError, MimirError, VaultBusyError
 
 SECONDS = 30
 """How long a test waits for what has to happen."""
@@ -30,22 +30,38 @@ class Space:
         self.hold_up.set()
         self.at_begin: Exception | None = None
         self.at_commit: Exception | None = None
+        self._depth, self._failed = 0, False
 
     @contextmanager
     def _blocking(self) -> Iterator[None]:
         assert self.hold_up.wait(SECONDS)
+        if self._depth:
+            yield from self._joined()
+            return
         if self.at_begin is not None:
             raise self.at_begin
         self.notes.append("begin")
+        self._depth += 1
         try:
             yield
         except BaseException as error:
             self.notes.append(f"roll back: {type(error).__name__}")
             raise
+        finally:
+            self._depth -= 1
+        if self._failed:
+            raise MimirError("nothing of this transaction is stored")
         assert self.hold_up.wait(SECONDS)
         if self.at_commit is not None:
             raise self.at_commit
         self.notes.append("commit")
+
+    def _joined(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._failed = True
+            raise
 
     def transaction(self) -> Transaction[Space]:
         """Return a transaction, as a memory does."""
@@ -194,6 +210,67 @@ def test_one_inside_another_joins_it(space: Space) -> None:
 
     run(main())
     assert space.notes == ["begin", "inner", "outer", "commit"]
+
+
+def test_one_inside_that_fails_takes_the_outer_with_it(space: Space) -> None:
+    """Also where its error is caught, for a part cannot be taken back."""
+
+    async def inner() -> None:
+        async with space.transaction():
+            await space.do("inner")
+            raise KeyError("mine")
+
+    async def outer() -> None:
+        async with space.transaction():
+            with pytest.raises(KeyError, match="mine"):
+                await inner()
+            await space.do("outer")
+
+    async def main() -> None:
+        with pytest.raises(MimirError, match="nothing of this transaction is stored"):
+            await outer()
+        await space.do("after")
+
+    run(main())
+    assert space.notes == ["begin", "inner", "outer", "after"]
+
+
+def test_one_inside_that_is_cancelled_as_it_begins_spoils_nothing(space: Space) -> None:
+    """Its block was not entered, so nothing of it can be missing."""
+
+    async def main() -> None:
+        async with space.transaction():
+            space.hold_up.clear()
+            threading.Timer(0.05, space.hold_up.set).start()
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01), space.transaction():
+                    raise AssertionError("the block was entered")
+            await space.do("outer")
+
+    run(main())
+    assert space.notes == ["begin", "outer", "commit"]
+
+
+def test_inner_ones_of_several_tasks_end_in_any_order(space: Space) -> None:
+    """They all belong to the same transaction."""
+
+    async def main() -> None:
+        turn = [asyncio.Event() for _ in range(3)]
+
+        async def inner(number: int) -> None:
+            async with space.transaction():
+                await space.do(f"inner {number}")
+                await turn[number].wait()
+
+        async with space.transaction():
+            tasks = [asyncio.create_task(inner(number)) for number in range(3)]
+            await asyncio.sleep(0.01)
+            for event, task in zip(turn, tasks, strict=True):
+                event.set()
+                await task
+
+    run(main())
+    assert space.notes == ["begin", "inner 0", "inner 1", "inner 2", "commit"]
 
 
 def test_two_spaces_have_transactions_of_their_own(space: Space) -> None:
