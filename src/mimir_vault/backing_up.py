@@ -19,7 +19,7 @@ from mimir_vault.crypto.backup_sealer import MARK_LENGTH, BackupSealer
 from mimir_vault.crypto.randomness import draw
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.crypto.vault_keys import VaultKeys
-from mimir_vault.errors import ExistsError, FormatError, MimirError, NotFoundError, TamperedError
+from mimir_vault.errors import ExistsError, FormatError, LockedError, MimirError, NotFoundError, TamperedError
 from mimir_vault.keyslots import header_file
 from mimir_vault.model.clock import from_micros, to_micros
 from mimir_vault.new_file import new_file
@@ -102,13 +102,14 @@ def back_up(source: Source, place: Path, progress: Progress | None = None) -> Ba
         key = source.keys.backup_key()
         stack.callback(key.wipe)
         earlier = _find_earlier(source, real, key, stack)
+        anew = earlier is None or _is_used_up(earlier)
         for tried in range(TRIES):
             try:
-                done = _Run(source, place, key, earlier, at, progress).write(file)
+                done = _Run(source, place, key, earlier, anew, at, progress).write(file)
                 break
             except _Anew:
-                earlier = None
-            except NotFoundError:
+                anew = True
+            except (NotFoundError, LockedError):  # A space was renamed or erased, and closed for that.
                 if tried == TRIES - 1:
                     raise
             file.seek(0)
@@ -139,43 +140,26 @@ def _find_earlier(source: Source, place: Path, key: SecretBytes, stack: ExitStac
     except TamperedError:
         log.warning("the backup %s is damaged and is written anew", place)
         return None
-    _refuse_to_lose(source, place, contents)
     return _Earlier(reader, contents, {row.id: row.ring for row in spaces_in(reader, rows).values()})
 
 
-def _refuse_to_lose(source: Source, place: Path, contents: Contents) -> None:
-    """Refuse to replace a backup of a state that this vault never was in (ExistsError): it may hold more.
-
-    A space that is in the backup and not in the vault was erased, for the catalog is of the same line.
-    """
-    spaces = {row.id: row.name for row in source.catalog.spaces()}
-    for database, state in contents.states.items():
-        if database == CATALOG:
-            reading = source.catalog.fresh.read()
-        elif database in spaces:
-            reading = source.spaces.open(spaces[database]).store.read()
-        else:
-            continue
-        with reading as connection:
-            if transfer.is_of_line(connection, state) is False:
-                raise ExistsError(
-                    f"the backup at {place} holds a state that this vault never was in; give another place, so that it "
-                    "is not lost"
-                )
+def _is_used_up(earlier: _Earlier) -> bool:
+    """Say whether a backup has too many segments, or too many rows that later ones replace."""
+    contents = earlier.contents
+    return len(earlier.reader.guide.segments) >= SEGMENTS_MAX or contents.node_rows > NODE_ROWS_MAX * (
+        contents.nodes + 1
+    )
 
 
 class _Run:
-    """One writing of the file, from the first byte to the last."""
+    """One writing of the file, from the first byte to the last: going on from the earlier backup, or `anew`."""
 
     def __init__(
-        self, source: Source, place: Path, key: SecretBytes, earlier: _Earlier | None, at: int,
+        self, source: Source, place: Path, key: SecretBytes, earlier: _Earlier | None, anew: bool, at: int,
         progress: Progress | None,
     ) -> None:  # fmt: skip
-        if earlier is not None and len(earlier.reader.guide.segments) >= SEGMENTS_MAX:
-            earlier = None
-        if earlier is not None and earlier.contents.node_rows > NODE_ROWS_MAX * (earlier.contents.nodes + 1):
-            earlier = None
-        self._source, self._place, self._key, self._earlier, self._at = source, place, key, earlier, at
+        self._source, self._place, self._key, self._at = source, place, key, at
+        self._earlier, self._base = earlier, None if anew else earlier
         self._progress, self._total = progress, 0
         self._states: dict[bytes, State] = {}
         self._frames: list[bytes] = []
@@ -183,74 +167,90 @@ class _Run:
 
     def write(self, file: BinaryIO) -> BackupDone:
         """Write everything and say what was done."""
-        source, earlier = self._source, self._earlier
+        source, base = self._source, self._base
         header = header_file.read(source.folder).header.encode()
-        backup_id = draw(source.around.random, MARK_LENGTH) if earlier is None else earlier.reader.id
+        backup_id = draw(source.around.random, MARK_LENGTH) if base is None else base.reader.id
         sealer = BackupSealer(self._key, source.keys.vault_id, backup_id, source.around.random)
         writer = BackupWriter(file, backup_id, header, sealer, source.around.random)
-        if earlier is not None:
+        if base is not None:
             try:
-                writer.keep(earlier.reader)
+                writer.keep(base.reader)
             except TamperedError:
                 log.warning("the backup %s is damaged and is written anew", self._place)
                 raise _Anew from None
         rows = self._take_catalog()
+        self._count(rows)
         segment = writer.segment()
-        for row, space in self._opened(rows):
-            self._take_space(row, space, segment)
+        for row in rows:
+            with source.spaces.borrow(row) as space:
+                self._take_space(row, space, segment)
         if [(row.id, row.name) for row in source.catalog.spaces()] != [(row.id, row.name) for row in rows]:
             raise NotFoundError("spaces are renamed and erased again and again; back up when that has ended")
         if segment.frames:
             writer.add(segment)
-        contents = writer.segment()
-        node_rows = self._added + (earlier.contents.node_rows if earlier is not None else 0)
+        node_rows = self._added + (base.contents.node_rows if base is not None else 0)
         made = Contents.of(self._at, node_rows, self._states)
+        contents = writer.segment()
         contents.put(made.encode())
         for frame in self._frames:
             contents.put(frame)
         size = writer.finish(contents, source.catalog.setting(SPACE_FLOOR) or SPACE_FLOOR_BYTES)
-        return BackupDone(self._place, made.nodes, self._added, size, earlier is not None, from_micros(self._at))
+        return BackupDone(self._place, made.nodes, self._added, size, base is not None, from_micros(self._at))
 
     def _take_catalog(self) -> list[SpaceRow]:
         """Take all rows of the catalog and return its spaces."""
-        earlier, catalog = self._earlier, self._source.catalog
+        catalog = self._source.catalog
         with catalog.fresh.read() as connection:
+            self._check_line(connection, CATALOG)
             self._states[CATALOG] = transfer.state(connection)
             for table in transfer.growing(connection):
                 self._take_all(connection, CATALOG, table, transfer.rows_above(connection, table, -1))
             for table in transfer.whole(connection, ()):
                 self._take_all(connection, CATALOG, table, each(connection, f"SELECT * FROM {table}"))
             rows = catalog.spaces()
-        if earlier is not None and not earlier.rings.items() <= {row.id: row.ring for row in rows}.items():
+        if self._base is not None and not self._base.rings.items() <= {row.id: row.ring for row in rows}.items():
             raise _Anew  # A space was erased, or has other keys.
         return rows
 
-    def _opened(self, rows: list[SpaceRow]) -> list[tuple[SpaceRow, OpenSpace]]:
-        """Open all spaces, and count the nodes that are to be read."""
-        opened = [(row, self._source.spaces.open(row.name)) for row in rows]
-        for row, space in opened:
-            if space.transaction is not None:
-                raise ValueError("a backup is made outside a transaction, which may still be undone")
-            earlier = self._earlier_state(row)
-            with space.store.read() as connection:
-                above = -1 if earlier is None else earlier.marks["node"].highest
-                self._total += int(fetch(connection, "SELECT count(*) FROM node WHERE seq > ?", (above,))[0][0])
-        return opened
+    def _check_line(self, connection: apsw.Connection, database: bytes) -> bool:
+        """Say whether it is sure that a database was in the state of the earlier backup; True where it is not in it.
 
-    def _earlier_state(self, row: SpaceRow) -> State | None:
-        return None if self._earlier is None else self._earlier.contents.states.get(row.id)
+        Refuse (ExistsError) when it is sure that it never was: the backup may hold more than the vault. A space that is
+        in the backup alone was erased, for the catalog is of the same line.
+        """
+        state = None if self._earlier is None else self._earlier.contents.states.get(database)
+        is_of_line = True if state is None else transfer.is_of_line(connection, state)
+        if is_of_line is False:
+            raise ExistsError(
+                f"the backup at {self._place} holds a state that this vault never was in; give another place, so that "
+                "it is not lost"
+            )
+        return is_of_line is True
+
+    def _count(self, rows: list[SpaceRow]) -> None:
+        """Count the nodes that are to be read, where somebody wants to know."""
+        for row in rows if self._progress is not None else ():
+            base = self._base_of(row)
+            with self._source.spaces.borrow(row) as space, space.store.read() as connection:
+                above = -1 if base is None else base.marks["node"].highest
+                self._total += int(fetch(connection, "SELECT count(*) FROM node WHERE seq > ?", (above,))[0][0])
+
+    def _base_of(self, row: SpaceRow) -> State | None:
+        return None if self._base is None else self._base.contents.states.get(row.id)
 
     def _take_space(self, row: SpaceRow, space: OpenSpace, segment: SegmentWriter) -> None:
         """Take what is new in a space, in one read transaction."""
-        earlier = self._earlier_state(row)
+        if space.transaction is not None:
+            raise ValueError("a backup is made outside a transaction, which may still be undone")
+        base = self._base_of(row)
         with space.store.read() as connection:
-            if earlier is not None and not (
-                transfer.is_of_line(connection, earlier)
-                and transfer.only_grew(connection, earlier, feed.rebuilt_at(connection))
+            is_of_line = self._check_line(connection, row.id)
+            if base is not None and not (
+                is_of_line and transfer.only_grew(connection, base, feed.rebuilt_at(connection))
             ):
                 raise _Anew
             state = self._states[row.id] = transfer.state(connection)
-            if earlier is None:
+            if base is None:
                 try:
                     transfer.check(connection, space.store.sealer, state)
                 except TamperedError:
@@ -259,10 +259,10 @@ class _Run:
                         "verify`"
                     ) from None
             for table in transfer.growing(connection):
-                above = -1 if earlier is None else earlier.marks[table].highest
+                above = -1 if base is None else base.marks[table].highest
                 self._take_new(connection, row.id, table, transfer.rows_above(connection, table, above), segment)
-            if earlier is not None:
-                self._take_new(connection, row.id, "node", transfer.changed_nodes(connection, earlier), segment)
+            if base is not None:
+                self._take_new(connection, row.id, "node", transfer.changed_nodes(connection, base), segment)
             for table in transfer.whole(connection, DERIVED_TABLES):
                 self._take_all(connection, row.id, table, each(connection, f"SELECT * FROM {table}"))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -80,6 +82,20 @@ class Spaces:
                 space.embedder = SharedEmbedder(embedder)
                 space.embedder.get()  # What is no embedder is refused now.
             return space
+
+    @contextmanager
+    def borrow(self, row: SpaceRow) -> Iterator[OpenSpace]:
+        """Hold a space for a block, without upkeep: who goes through all spaces need not keep them open afterwards."""
+        with self._lock:
+            space = self._open.get(row.id)
+        if space is not None:
+            yield space
+            return
+        space = self._open_space(row)
+        try:
+            yield space
+        finally:
+            space.store.close()
 
     def give_embedder(self, name: str, embedder: Embedder | None) -> None:
         """Give a new space an embedder of its own: noted at once, so that no other takes its place."""

@@ -201,6 +201,20 @@ def test_read_only(vaults: QuickVaults, vault: Vault, place: Path) -> None:
     assert held(vaults, place) == {"main": list(vaults.open().space().nodes())}
 
 
+def test_spaces_are_not_kept_open(vaults: QuickVaults, vault: Vault, place: Path) -> None:
+    """A vault of thousands of spaces is backed up one by one; those that were open stay so."""
+    for number in range(5):
+        vault.create_space(f"space {number}").remember("turn")
+    vault.lock()
+    with vaults.open() as again:
+        again.space("space 3")
+        for _ in range(2):
+            assert again.backup(place, lambda done, total: None).nodes == 5
+            assert [space.name for space in again._spaces._open.values()] == ["space 3"]
+        assert again.space("space 3").count() == again.space("space 4").count() == 1
+        assert not list((again.path / "spaces").glob("*-wal"))[1:]
+
+
 def test_progress_counts_nodes(vault: Vault, place: Path) -> None:
     """Up to the number of those that are read, never beyond."""
     vault.space().remember_many([Draft(f"turn {number} " + "x" * 5_000) for number in range(60)])
