@@ -4,78 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 
-from mimir_vault.asynchronous.calls import Effect, finish
-from mimir_vault.asynchronous.transaction import Transaction, current_hold
-from mimir_vault.asynchronous.worker import Worker
-from mimir_vault.errors import CancelledCallError, LockedError, MimirError, VaultBusyError
-
-SECONDS = 30
-"""How long a test waits for what has to happen."""
-
-
-class Space:
-    """Stands in for a memory: notes what is done, on a worker of its own."""
-
-    def __init__(self, **given: float) -> None:
-        self.worker = Worker("space main", **given)
-        self.notes: list[str] = []
-        self.hold_up = threading.Event()
-        self.hold_up.set()
-        self.at_begin: Exception | None = None
-        self.at_commit: Exception | None = None
-        self._depth, self._failed = 0, False
-
-    @contextmanager
-    def _blocking(self) -> Iterator[None]:
-        assert self.hold_up.wait(SECONDS)
-        if self._depth:
-            yield from self._joined()
-            return
-        if self.at_begin is not None:
-            raise self.at_begin
-        self.notes.append("begin")
-        self._depth += 1
-        try:
-            yield
-        except BaseException as error:
-            self.notes.append(f"roll back: {type(error).__name__}")
-            raise
-        finally:
-            self._depth -= 1
-        if self._failed:
-            raise MimirError("nothing of this transaction is stored")
-        assert self.hold_up.wait(SECONDS)
-        if self.at_commit is not None:
-            raise self.at_commit
-        self.notes.append("commit")
-
-    def _joined(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self._failed = True
-            raise
-
-    def transaction(self) -> Transaction[Space]:
-        """Return a transaction, as a memory does."""
-        return Transaction(self.worker, self._blocking, self)
-
-    async def do(self, name: str, work: Callable[[], Any] | None = None) -> None:
-        """Do a verb: note its name, then whatever else."""
-
-        def verb() -> None:
-            self.notes.append(name)
-            if work is not None:
-                work()
-
-        await finish(self.worker.submit(verb, current_hold(self.worker)), name, Effect.WHOLE)
+from blocking_space import SECONDS, Space, run, until
+from mimir_vault.asynchronous.transaction import current_hold
+from mimir_vault.errors import CancelledCallError, LockedError, VaultBusyError
 
 
 @pytest.fixture
@@ -84,23 +20,6 @@ def space() -> Iterator[Space]:
     made = Space()
     yield made
     made.worker.close()
-
-
-def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine in a loop of its own, which may not take for ever."""
-
-    async def bounded() -> Any:
-        async with asyncio.timeout(SECONDS):
-            return await coroutine
-
-    return asyncio.run(bounded())
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    """Wait, letting other tasks go on, all of those that were just created to begin with."""
-    await asyncio.sleep(0)
-    while not happened():
-        await asyncio.sleep(0.001)
 
 
 def test_calls_of_other_tasks_wait_for_the_end(space: Space) -> None:
@@ -196,96 +115,6 @@ def test_a_beginning_or_a_commit_that_fails_leaves_nothing_open(space: Space, wh
 
     run(main())
     assert space.notes == (["after"] if when == "at_begin" else ["begin", "inside", "after"])
-
-
-def test_one_inside_another_joins_it(space: Space) -> None:
-    """There is one commit, at the end of the outer one; what the inner one did goes with it."""
-
-    async def main() -> None:
-        async with space.transaction():
-            async with space.transaction():
-                await space.do("inner")
-            await space.do("outer")
-        assert current_hold(space.worker) is None
-
-    run(main())
-    assert space.notes == ["begin", "inner", "outer", "commit"]
-
-
-def test_one_inside_that_fails_takes_the_outer_with_it(space: Space) -> None:
-    """Also where its error is caught, for a part cannot be taken back."""
-
-    async def inner() -> None:
-        async with space.transaction():
-            await space.do("inner")
-            raise KeyError("mine")
-
-    async def outer() -> None:
-        async with space.transaction():
-            with pytest.raises(KeyError, match="mine"):
-                await inner()
-            await space.do("outer")
-
-    async def main() -> None:
-        with pytest.raises(MimirError, match="nothing of this transaction is stored"):
-            await outer()
-        await space.do("after")
-
-    run(main())
-    assert space.notes == ["begin", "inner", "outer", "after"]
-
-
-def test_one_inside_that_is_cancelled_as_it_begins_spoils_nothing(space: Space) -> None:
-    """Its block was not entered, so nothing of it can be missing."""
-
-    async def main() -> None:
-        async with space.transaction():
-            space.hold_up.clear()
-            threading.Timer(0.05, space.hold_up.set).start()
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.01), space.transaction():
-                    raise AssertionError("the block was entered")
-            await space.do("outer")
-
-    run(main())
-    assert space.notes == ["begin", "outer", "commit"]
-
-
-def test_inner_ones_of_several_tasks_end_in_any_order(space: Space) -> None:
-    """They all belong to the same transaction."""
-
-    async def main() -> None:
-        turn = [asyncio.Event() for _ in range(3)]
-
-        async def inner(number: int) -> None:
-            async with space.transaction():
-                await space.do(f"inner {number}")
-                await turn[number].wait()
-
-        async with space.transaction():
-            tasks = [asyncio.create_task(inner(number)) for number in range(3)]
-            await asyncio.sleep(0.01)
-            for event, task in zip(turn, tasks, strict=True):
-                event.set()
-                await task
-
-    run(main())
-    assert space.notes == ["begin", "inner 0", "inner 1", "inner 2", "commit"]
-
-
-def test_two_spaces_have_transactions_of_their_own(space: Space) -> None:
-    """One inside the other, each with its own end."""
-    other = Space()
-
-    async def main() -> None:
-        async with space.transaction():
-            async with other.transaction():
-                await other.do("theirs")
-            await space.do("ours")
-
-    run(main())
-    other.worker.close()
-    assert (space.notes, other.notes) == (["begin", "ours", "commit"], ["begin", "theirs", "commit"])
 
 
 def test_transactions_of_several_tasks_come_one_after_the_other(space: Space) -> None:
