@@ -211,8 +211,8 @@ def test_spaces_are_not_kept_open(vaults: QuickVaults, vault: Vault, place: Path
         for _ in range(2):
             assert again.backup(place, lambda done, total: None).nodes == 5
             assert [space.name for space in again._spaces._open.values()] == ["space 3"]
+        assert len(list((again.path / "spaces").glob("*-wal"))) == 1
         assert again.space("space 3").count() == again.space("space 4").count() == 1
-        assert not list((again.path / "spaces").glob("*-wal"))[1:]
 
 
 def test_progress_counts_nodes(vault: Vault, place: Path) -> None:
