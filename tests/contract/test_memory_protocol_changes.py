@@ -34,6 +34,25 @@ def test_a_view_fills_and_enforces_its_fields(memory: MemoryProtocol) -> None:
         ada.forget(outside.id)
 
 
+@pytest.mark.parametrize("field", ["user", "session"])
+def test_every_reading_verb_takes_user_agent_and_session(memory: MemoryProtocol, field: str) -> None:
+    """As `remember` does: what is of another is not there, and what is of this one is."""
+    fields: dict[str, Any] = {field: "mine"}
+    node = memory.remember("a walrus", ref=("seen",), **fields)
+    memory.remember("another walrus", ref=("other",))
+    assert memory.get(node.id, **fields) == memory.get(ref=("seen",), **fields) == node
+    assert memory.history(node.id, **fields) == list(memory.nodes(**fields)) == [node]
+    assert (memory.count(**fields), memory.refs(**fields)) == (1, [("seen",)])
+    assert memory.vectors([node.id], **fields).shape == (1, 64)
+    assert texts(memory.recall("walrus", **fields)) == texts(memory.context("walrus", **fields).hits) == ["a walrus"]
+    others: dict[str, Any] = {field: "another's"}
+    assert (memory.get(node.id, **others), memory.count(**others), memory.refs(**others)) == (None, 0, [])
+    assert texts(memory.recall("walrus", **others)) == texts(memory.nodes(**others)) == []
+    for verb in (memory.history, lambda node_id, **given: memory.vectors([node_id], **given)):
+        with pytest.raises(mimir.NotFoundError):
+            verb(node.id, **others)
+
+
 def test_a_view_may_only_read(memory: MemoryProtocol) -> None:
     """Whatever would change something is a ReadOnlyError; reading works."""
     node = memory.remember("hello", ref=("a",))
