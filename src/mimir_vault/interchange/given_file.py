@@ -138,6 +138,8 @@ def opened_to_write(file: GivenFile, first_bytes: bytes, *, overwrite: bool) -> 
         place = Path(file)
         _check_free(place, overwrite)
         with new_file(place, first_bytes) as opened:
+            if hasattr(os, "fchmod"):  # What was left over may have been readable to others.
+                os.fchmod(opened.fileno(), 0o600)
             yield opened.write
             _check_free(place, overwrite)  # It may have come meanwhile.
         return
