@@ -181,6 +181,27 @@ def test_a_call_that_timed_out_inside_is_committed_with_the_rest(space: Space) -
     assert space.notes == ["begin", "inside", "commit"]
 
 
+def test_a_call_that_timed_out_inside_is_not_committed_where_the_commit_fails(space: Space) -> None:
+    """What is said of it becomes False then."""
+    space.at_commit = VaultBusyError("busy")
+
+    async def main() -> None:
+        may_end = threading.Event()
+        threading.Timer(0.1, may_end.set).start()
+        transaction = space.transaction()
+        await transaction.__aenter__()
+        with pytest.raises(TimeoutError) as caught:
+            async with asyncio.timeout(0.02):
+                await space.do("inside", partial(may_end.wait, SECONDS))
+        report = CancelledCallError.of(caught.value)
+        with pytest.raises(VaultBusyError, match="busy"):
+            await transaction.__aexit__(None, None, None)
+        assert report is not None
+        assert report.committed is False
+
+    run(main())
+
+
 def test_a_beginning_that_is_cancelled_is_taken_back(space: Space) -> None:
     """While it waits for another one it is withdrawn; while it begins, it is rolled back and its block not entered."""
     entered: list[str] = []
