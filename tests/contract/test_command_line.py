@@ -92,7 +92,7 @@ def mimir(
             kept = {one: value for one, value in named.items() if one not in secrets}
             verbs.called.append(name)
             with verbs.inside():
-                opened: Vault = really[name](*given, **kept, **around)
+                opened: Vault = really[name](*given, **(kept | around))
                 return opened
 
         return call
