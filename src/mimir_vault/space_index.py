@@ -126,7 +126,9 @@ class SpaceIndex:
             return
         dense = self.dense.get(model.code)
         if dense is None:
-            dense = self.dense[model.code] = DenseIndex(model)
+            # What the caller knows of the model may be older than its first sketch.
+            newest = next((one for one in vectors.models(connection) if one.code == model.code), model)
+            dense = self.dense[model.code] = DenseIndex(newest)
         if dense.seen != self._seen.generation:
             dense.refresh(connection)
             dense.seen = self._seen.generation

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mimir_vault import Draft, InterruptedBatchError, Link, Memory, Vault, errors
 from mimir_vault import remembering as module
-from mimir_vault.putting import Putting
+from mimir_vault.embed.embedder import PROBE_SENTENCE
+from mimir_vault.putting import Kept, Putting
 from mimir_vault.store import audit, padding
 from mimir_vault.testing import FixedClock, HashEmbedder
 
@@ -174,6 +178,7 @@ BIG = {
     "passages": {"index": ["p" * 30_000, "q" * 30_000]},
     "accents": {"text": "é" * 50_000},
     "tags": {"tags": [f"tag{number} {'t' * 200}" for number in range(64)]},
+    "vectors": {"vector": np.ones((255, 64), np.float32)},
 }
 
 
@@ -202,6 +207,66 @@ def test_a_checked_draft_that_is_prepared_says_what_room_it_needs(memory: Memory
     assert one.bytes_needed > 12_000
     assert one.ready.draft.text == "x" * 5_000
     assert one.found.terms
+
+
+def test_what_comes_with_a_draft_is_reckoned_in(memory: Memory) -> None:
+    """Vectors sealed and stored, passages, and those taken over from the node before."""
+    space = memory._space
+
+    def needed(draft: Draft, **given: Any) -> int:
+        (one,) = module.prepare(space, [replace(module.ready(space, draft), **given)])
+        return one.bytes_needed
+
+    bare = needed(Draft("x"))
+    assert needed(Draft("x", vector=np.ones((10, 64)))) - bare > 10 * 64 * 5
+    assert needed(Draft("x", index=["p" * 1_000])) - bare > 1_000
+    assert needed(Draft("x"), kept=Kept(bytes(32), 5_000)) > 5_000
+
+
+def test_a_draft_is_made_ready_by_its_view(memory: Memory) -> None:
+    """Checked and filled in, its vectors at length 1; a ref of its own is drawn by chance."""
+    view = memory.view(user="ada", under=("docs",))._space
+    one, two = (module.ready(view, Draft("x", at="2026-05-01T00:00Z", vector=[2.0] + 63 * [0.0])) for _ in range(2))
+    assert one.draft.user == "ada"
+    assert one.draft.ref is not None
+    assert two.draft.ref is not None
+    assert one.draft.ref[:1] == two.draft.ref[:1] == ("docs",)
+    assert len(one.draft.ref[1]) == 32
+    assert one.draft.ref != two.draft.ref
+    assert one.vectors is not None
+    assert one.vectors.tolist() == [[1.0] + 63 * [0.0]]
+    assert one.draft.at == datetime(2026, 5, 1, tzinfo=UTC)
+    assert one.mergeable
+    assert not module.ready(memory._space, Draft("x", ref=("r",))).mergeable
+    assert not module.ready(memory.view(session="s")._space, Draft("x")).mergeable
+
+
+@pytest.mark.parametrize(
+    ("index", "passages"), [(True, ("text",)), (False, ()), (["one", "two"], ("one", "two")), ([], ())]
+)
+def test_a_draft_is_found_by_these_passages(index: Any, passages: tuple[str, ...]) -> None:
+    """Its text, nothing, or those given."""
+    assert module.passages_of(Draft("text", index=index)) == passages
+
+
+def test_the_embedder_is_asked_for_its_probe_before_the_lock(vaults: Any) -> None:
+    """Where all vectors are given it is asked for nothing else; where there are none, not at all."""
+    asked: list[str] = []
+
+    class Noting(HashEmbedder):
+        def embed(self, given: Any) -> Any:
+            asked.extend(given)
+            with memory._space.store.read() as connection:
+                assert not (connection.in_transaction and connection.txn_state() == 2)
+            return super().embed(given)
+
+    memory = vaults.create(embedder=Noting()).space()
+    memory.remember("listed", index=False)
+    assert asked == []
+    memory.remember("given", vector=np.ones(64))
+    assert asked == [PROBE_SENTENCE]
+    memory.remember("own")
+    assert asked == [PROBE_SENTENCE, "own"]
 
 
 # -- what is stored ---------------------------------------------------------------------------------------------------

@@ -230,6 +230,22 @@ def test_mean_and_rotation_are_fixed_once(memory: Memory, space: OpenSpace) -> N
 
 
 @pytest.mark.usefixtures("few")
+def test_an_index_made_anew_takes_up_the_saved_sketch(memory: Memory, space: OpenSpace) -> None:
+    """Also where the model was known here before it had one; a transaction's own index does so too."""
+    memory.remember_many(drafts(40))
+    memory.recall("word3 turn 3")
+    space.upkeep.run_now()
+    space.index.clear()
+    assert memory.recall("word33 turn 33", lanes=["dense"])[0].text.startswith("word33 ")
+    assert space.index.dense[1].sketch is not None
+    with memory.transaction():
+        memory.remember("word90 stands in turn 90")
+        assert memory.recall("word90 turn 90", lanes=["dense"])[0].text.startswith("word90 ")
+        assert space.transaction is not None
+        assert space.transaction.index(space.index).dense[1].sketch is not None
+
+
+@pytest.mark.usefixtures("few")
 def test_erased_nodes_leave_the_sketch(memory: Memory, space: OpenSpace, vaults: Any) -> None:
     """In memory and in what is saved; their codes are overwritten, and nobody finds them."""
     nodes = memory.remember_many(drafts(40))
