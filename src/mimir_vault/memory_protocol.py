@@ -71,9 +71,11 @@ class MemoryProtocol(Protocol):
     def name(self) -> str:
         """The name of the space."""
 
-    @property
-    def embedder(self) -> Embedder:
-        """What turns text into vectors here."""
+    if TYPE_CHECKING:
+        # Not at run time: up to Python 3.11 `isinstance` asks an object for its properties, and this one loads a model.
+        @property
+        def embedder(self) -> Embedder:
+            """What turns text into vectors here."""
 
     def view(
         self, *, user: str | None = None, agent: str | None = None, session: str | None = None,

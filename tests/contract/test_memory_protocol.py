@@ -16,6 +16,7 @@ import pytest
 import mimir_vault as mimir
 from memory_implementations import UNKNOWN, Kept, texts
 from mimir_vault import Draft, Link, MemoryProtocol, Node
+from quick_vaults import QuickVaults
 
 
 def test_it_is_a_memory(memory: MemoryProtocol) -> None:
@@ -23,6 +24,14 @@ def test_it_is_a_memory(memory: MemoryProtocol) -> None:
     assert isinstance(memory, MemoryProtocol)
     assert memory.name == "main"
     assert (memory.embedder.name, memory.embedder.dimension) == ("hash-64", 64)
+
+
+def test_asking_whether_it_is_a_memory_loads_no_model(vaults: QuickVaults) -> None:
+    """`isinstance` looks at names alone."""
+    memory = vaults.create(embedder=None).space()
+    assert isinstance(memory, MemoryProtocol)
+    assert memory.vault._around.embedder is None
+    assert memory._space.embedder._made is None
 
 
 # -- remembering ------------------------------------------------------------------------------------------------------
@@ -382,4 +391,4 @@ def test_every_verb_of_a_locked_vault_says_so(kept: Kept, verb: str) -> None:
 def test_every_verb_is_tried() -> None:
     """A verb that is added to the protocol has its line in VERBS, and tests of its own above."""
     verbs = {name for name in vars(MemoryProtocol) if not name.startswith("_")}
-    assert verbs - set(VERBS) == {"name", "embedder", "close"}
+    assert verbs - set(VERBS) == {"name", "close"}
