@@ -31,6 +31,8 @@ class Imported:
         self._seqs: dict[bytes, int] = {}
         self._claimed = bytearray()
         self.links_left_out = 0
+        self.found_late = 0
+        """Lines whose node somebody else stored between the first look and the write."""
 
     def ref_of(self, name: str) -> tuple[str, ...]:
         """Return the ref of a node that came without one.

@@ -75,6 +75,8 @@ class Putting:
             there, holder = self._versions.find(draft, one.vectors, one.origin)
             if there is not None:
                 self._note(one, there)
+                if self._imported is not None:
+                    self._imported.found_late += 1
                 return as_node(there)
             if holder is not None:
                 links.append((SUPERSEDES, holder))

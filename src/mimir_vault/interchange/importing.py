@@ -217,10 +217,11 @@ class _Run:
         if not batch:
             return
         new = self._unknown(batch)
-        before = self._tally.stored
+        stored, known, late = self._tally.stored, self._tally.known, self._imported.found_late
 
         def committed(done: int, _: int) -> None:
-            self._tally.stored = before + done
+            others = self._imported.found_late - late
+            self._tally.stored, self._tally.known = stored + done - others, known + others
             self._show(new[done - 1].line)
 
         if new:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -327,6 +328,22 @@ def test_an_import_inside_a_transaction_is_all_or_nothing(memory: Memory, fails:
             assert memory.import_from(io.BytesIO(content)).stored == 11
             assert memory.import_from(io.BytesIO(content)).known == 11
         assert texts(memory) == LINES
+
+
+def test_threads_that_import_one_file_at_once(memory: Memory) -> None:
+    """Each line is stored once, and counted by whoever stored it."""
+    content = exported_like(40)
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(lambda _: memory.import_from(io.BytesIO(content)), range(4)))
+
+    assert sorted(texts(memory)) == sorted(json.loads(line)["text"] for line in content.splitlines())
+    assert sum(one.stored for one in done) == 40
+    assert all(one.stored + one.known == 40 for one in done)
+
+
+def exported_like(count: int) -> bytes:
+    """Return lines with and without refs."""
+    return jsonl(*({"text": f"{n}", **({"ref": [f"{n}"]} if n % 2 else {})} for n in range(count))).getvalue()
 
 
 @pytest.mark.parametrize(
