@@ -1,10 +1,12 @@
-"""The public face: names, signatures and fields as the contract has them, and an import that costs next to nothing."""
+"""The public face: names, signatures and fields are those of docs/API.md, and importing costs next to nothing."""
 
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,133 +16,52 @@ import pytest
 
 import mimir_vault as mimir
 from mimir_vault import testing
+from mimir_vault.cli import commands
+from mimir_vault.cli.exit_codes import MEANINGS
 from mimir_vault.key_slots import KeySlots
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 
-NAMES = {
-    "open", "default_path", "Vault", "Memory", "Finding", "Draft", "Node", "Link", "Receipt", "Hit", "Hits", "Lane",
-    "Context", "Embedder", "MimirError", "LockedError", "WrongKeyError", "TamperedError", "RollbackError",
-    "FormatError", "NotFoundError", "AmbiguousIdError", "ExistsError", "ModelMismatchError", "VaultBusyError",
-    "StorageError",
-    "DiskFullError", "ReadOnlyError", "InterruptedBatchError", "AsyncVault", "AsyncMemory", "MemoryProtocol",
-    "CancelledCallError", "__version__",
-}  # fmt: skip
+PAGE = (ROOT / "docs" / "API.md").read_text(encoding="utf-8")
+SECTIONS = dict(re.findall(r"(?ms)^## ([^\n]+)\n(.*?)(?=^## |\Z)", PAGE))
+"""The parts of the page by their headings."""
+INTERNAL = {"memory_that_owns", "open_unlocked"}
+"""Methods of Vault that callers do not use."""
+CLASSES: dict[str, type] = {"Vault": mimir.Vault, "KeySlots": KeySlots, "Memory": mimir.Memory}
+"""Whose verbs and properties the page lists."""
 
-SIGNATURES: dict[str, tuple[Any, str]] = {
-    # Opening
-    "open": (mimir.open, "path=None, space='main', *, memory_budget=None"),
-    "Vault.create": (
-        mimir.Vault.create,
-        "path, *, passphrase=None, raw_key=None, profile='moderate', recovery=True, size_floor=None, embedder=None,"
-        " clock=None, random, state_folder=None, memory_budget=None",
-    ),
-    "Vault.open": (
-        mimir.Vault.open,
-        "path, *, passphrase=None, recovery_code=None, raw_key=None, keyslot=None, read_only=False,"
-        " accept_rollback=False, embedder=None, clock=None, random, state_folder=None, memory_budget=None",
-    ),
-    "vault.space": (mimir.Vault.space, "name='main'"),
-    "vault.create_space": (mimir.Vault.create_space, "name"),
-    "vault.spaces": (mimir.Vault.spaces, ""),
-    "vault.rename_space": (mimir.Vault.rename_space, "old, new"),
-    "vault.erase_space": (mimir.Vault.erase_space, "name"),
-    "vault.verify": (mimir.Vault.verify, "full=False, progress=None"),
-    "vault.rebuild": (mimir.Vault.rebuild, "space=None, progress=None"),
-    "Vault.restore": (mimir.Vault.restore, "backup, path, *, progress=None, **opening"),
-    "Vault.adopt": (mimir.Vault.adopt, "path, **opening"),
-    "vault.backup": (mimir.Vault.backup, "path, progress=None"),
-    "vault.compact": (mimir.Vault.compact, "space=None, progress=None"),
-    "vault.status": (mimir.Vault.status, ""),
-    "vault.lock": (mimir.Vault.lock, ""),
-    "vault.close": (mimir.Vault.close, ""),
-    "keyslots.list": (KeySlots.list, ""),
-    "keyslots.add_passphrase": (KeySlots.add_passphrase, "passphrase, label=''"),
-    "keyslots.add_recovery_code": (KeySlots.add_recovery_code, "label=''"),
-    "keyslots.add_raw_key": (KeySlots.add_raw_key, "raw_key, label=''"),
-    "keyslots.change_passphrase": (KeySlots.change_passphrase, "passphrase, slot_id=None"),
-    "keyslots.remove": (KeySlots.remove, "slot_id"),
-    # Views and transactions
-    "memory.view": (
-        mimir.Memory.view,
-        "*, user=None, agent=None, session=None, under=(), embedder=None, kind=None, read_only=False, duplicates=None",
-    ),
-    "memory.transaction": (mimir.Memory.transaction, ""),
-    # Remembering
-    "memory.remember": (
-        mimir.Memory.remember,
-        "text='', *, speaker=None, role=None, session=None, user=None, agent=None, kind='turn', at=None, tags=(),"
-        " metadata=None, links=(), ref=None, data=None, index=True, vector=None, expires_at=None, pinned=False,"
-        " duplicates='mark'",
-    ),
-    "memory.remember_many": (mimir.Memory.remember_many, "drafts, progress=None"),
-    "memory.supersede": (mimir.Memory.supersede, "node_id, text=None, **fields"),
-    "memory.move": (mimir.Memory.move, "old_ref, new_ref"),
-    # Reading
-    "memory.recall": (
-        mimir.Memory.recall,
-        "query, *, k=10, where=None, user=None, agent=None, session=None, under=(), as_of=None, known_at=None,"
-        " vector=None, lanes=None, min_score=None, collapse=False, explain=False",
-    ),
-    "memory.context": (
-        mimir.Memory.context,
-        "query=None, *, budget=800, counter=None, where=None, user=None, agent=None, session=None, under=(),"
-        " as_of=None, known_at=None",
-    ),
-    "memory.get": (mimir.Memory.get, "node_id=None, *, ref=None"),
-    "memory.history": (mimir.Memory.history, "node_id"),
-    "memory.nodes": (
-        mimir.Memory.nodes,
-        "where=None, *, under=(), order='oldest', limit=None, after=None, user=None, agent=None, session=None,"
-        " hidden=False",
-    ),
-    "memory.count": (mimir.Memory.count, "where=None, *, under=(), user=None, agent=None, session=None"),
-    "memory.refs": (mimir.Memory.refs, "under=(), depth=None"),
-    "memory.vectors": (mimir.Memory.vectors, "node_ids"),
-    # Letting go
-    "memory.forget": (
-        mimir.Memory.forget,
-        "node_id=None, *, ref=None, under=None, where=None, user=None, agent=None, session=None, derived=False,"
-        " dry_run=False, grace=None",
-    ),
-    "memory.hide": (mimir.Memory.hide, "node_id=None, *, ref=None"),
-    "memory.keep": (mimir.Memory.keep, "node_id=None, *, ref=None"),
-    "memory.verify": (mimir.Memory.verify, "*, full=False, progress=None"),
-    "memory.rebuild": (mimir.Memory.rebuild, "progress=None"),
-    "memory.close": (mimir.Memory.close, ""),
-    # Testing
-    "testing.HashEmbedder": (testing.HashEmbedder, "dimension=64, name=None"),
-    "testing.FixedClock": (testing.FixedClock, f"moment={testing.FIRST_MOMENT!r}, *, step=0.0"),
-    "testing.clock.advance": (testing.FixedClock.advance, "seconds"),
-    "testing.temporary_vault": (testing.temporary_vault, "folder=None, **given"),
-    "testing.temporary_memory": (testing.temporary_memory, "folder=None, space='main', **given"),
-}  # fmt: skip
-"""What a caller may write; `random` is os.urandom unless a test hands in another."""
 
-FIELDS: dict[type, str] = {
-    mimir.Draft: "text speaker role session user agent kind at tags metadata links ref data index vector expires_at"
-    " pinned duplicates",
-    mimir.Node: "id text at recorded_at kind speaker role user agent session tags metadata links ref data superseded_by"
-    " expires_at pinned",
-    mimir.Link: "kind target",
-    mimir.Hit: "node score lanes passage start end why",
-    mimir.Lane: "score rank",
-    mimir.Context: "text hits tokens",
-    mimir.Receipt: "ids at generation_before generation_after digest on_disk current_again dry_run due out_of_reach",
-    mimir.Finding: "space what",
-}
+def entries(section: str) -> dict[str, str]:
+    """Return what the code blocks of a section list: names, and what stands behind them, without remarks."""
+    blocks = re.findall(r"(?ms)^```(?:python)?\n(.*?)^```", SECTIONS[section])
+    lines = [line.partition("  # ")[0] for block in blocks for line in block.splitlines() if not line.startswith("#")]
+    found = dict(re.match(r"([\w.]+)(.*)", line).groups() for line in lines)  # type: ignore[union-attr]
+    assert len(found) == len(lines), section
+    return found
 
-ERRORS = {
-    mimir.MimirError: Exception, mimir.LockedError: mimir.MimirError, mimir.WrongKeyError: mimir.LockedError,
-    mimir.TamperedError: mimir.MimirError, mimir.RollbackError: mimir.TamperedError,
-    mimir.FormatError: mimir.MimirError, mimir.NotFoundError: mimir.MimirError,
-    mimir.AmbiguousIdError: mimir.NotFoundError, mimir.ExistsError: mimir.MimirError,
-    mimir.ModelMismatchError: mimir.MimirError, mimir.VaultBusyError: mimir.MimirError,
-    mimir.StorageError: mimir.MimirError, mimir.DiskFullError: mimir.StorageError,
-    mimir.ReadOnlyError: mimir.StorageError, mimir.InterruptedBatchError: mimir.MimirError,
-    mimir.CancelledCallError: mimir.MimirError,
-}  # fmt: skip
+
+def tree_of_errors() -> dict[str, str]:
+    """Return the errors of the page with the one that each is a kind of."""
+    above: dict[int, str] = {}
+    found: dict[str, str] = {}
+    for name in re.finditer(r"(?m)^([│├└─ ]*)(\w+Error)\b", SECTIONS["Errors"].partition("```\n")[2]):
+        depth = len(name[1]) // 4
+        above[depth] = name[2]
+        found[name[2]] = above[depth - 1] if depth else "Exception"
+    return found
+
+
+VALUES = entries("Values")
+ERRORS = tree_of_errors()
+NAMES = (
+    {name for name in entries("mimir_vault") if name != "import"}
+    | {word for heading in SECTIONS for word in heading.split() if word[0].isupper() and word in dir(mimir)}
+    | {name for name in VALUES if "." not in name}
+    | {name for name in re.findall(r"`(\w+)`", PAGE) if name in ("Hits", "MemoryProtocol")}
+    | set(ERRORS)
+)
+"""All public names that the page knows."""
 
 
 def python(code: str, *arguments: str) -> str:
@@ -155,7 +76,7 @@ def python(code: str, *arguments: str) -> str:
 
 
 def test_all_names_are_there_and_no_others() -> None:
-    """`__all__` is the list of the contract; each name can be imported, and `dir` shows just these."""
+    """`__all__` has the names of the page; each name can be imported, and `dir` shows just these."""
     assert set(mimir.__all__) == NAMES
     assert len(mimir.__all__) == len(NAMES)
     assert dir(mimir) == sorted(NAMES)
@@ -186,64 +107,92 @@ def test_public_things_have_docstrings() -> None:
 
 
 def written(function: Any) -> str:
-    """Return the signature of a function as the table has it: without self, types, and the default of `random`."""
-    parts, starred = [], False
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name in ("self", "cls"):
-            continue
-        if parameter.kind is parameter.VAR_KEYWORD:
-            parts.append(f"**{name}")
-            continue
-        if parameter.kind is parameter.KEYWORD_ONLY and not starred:
-            parts.append("*")
-            starred = True
-        plain = parameter.default is parameter.empty or name == "random"
-        parts.append(name if plain else f"{name}={parameter.default!r}")
-    return ", ".join(parts)
+    """Return the signature of a function as the page has it: as `inspect` writes it, without the types of arguments."""
+    signature = inspect.signature(function)
+    parameters = [
+        one.replace(annotation=one.empty) for name, one in signature.parameters.items() if name not in ("self", "cls")
+    ]
+    plain = str(signature.replace(parameters=parameters, return_annotation=signature.empty))
+    return f"{plain} -> {signature.return_annotation}".replace(repr(os.urandom), "os.urandom")
 
 
-@pytest.mark.parametrize("verb", SIGNATURES)
-def test_signatures_are_those_of_the_contract(verb: str) -> None:
-    """Names, order, what is keyword-only, and defaults: each is a promise."""
-    function, expected = SIGNATURES[verb]
-    assert written(function) == expected
+@pytest.mark.parametrize("name", CLASSES)
+def test_the_page_lists_what_a_class_has(name: str, vault: mimir.Vault) -> None:
+    """Every verb with its exact signature (names, order, what is keyword-only, defaults, result), every property, and
+    nothing else: each is a promise."""
+    kind, listed = CLASSES[name], entries(name)
+    thing = {"Vault": vault, "KeySlots": vault.keyslots, "Memory": vault.space()}[name]
+    public = {one for one in dir(thing) if not one.startswith("_")} - INTERNAL
+    assert set(listed) == public
+    for one, said in listed.items():
+        member = inspect.getattr_static(kind, one, None)
+        if isinstance(member, property):
+            assert said == f": {inspect.signature(member.fget).return_annotation}", one  # type: ignore[arg-type]
+        elif member is None:
+            assert said == f": {type(getattr(thing, one)).__name__.removeprefix('Posix')}", one
+        else:
+            assert said == written(getattr(kind, one)), one
 
 
-def test_no_public_method_is_missing_from_the_table() -> None:
-    """A new verb of Vault, Memory or the key slots is a promise too, and belongs into the table."""
-    known = {name.split(".")[-1] for name in SIGNATURES} | {"memory_that_owns", "open_unlocked"}
-    for kind in (mimir.Vault, mimir.Memory, KeySlots):
-        verbs = {name for name, value in inspect.getmembers(kind) if not name.startswith("_") and callable(value)}
-        assert verbs - {"open", "create"} <= known, kind
+@pytest.mark.parametrize("section", ["mimir_vault", "mimir_vault.testing"])
+def test_the_page_lists_what_a_module_has(section: str) -> None:
+    """Functions and classes with their signatures, other names with their types."""
+    module = importlib.import_module(section)
+    for name, said in entries(section).items():
+        thing = getattr(module, name)
+        assert said == (written(thing) if callable(thing) else f": {type(thing).__name__}"), name
+    if section == "mimir_vault.testing":
+        assert set(entries(section)) == set(testing.__all__)
 
 
-@pytest.mark.parametrize("kind", FIELDS, ids=lambda kind: kind.__name__)
-def test_fields_are_those_of_the_contract(kind: type) -> None:
+def test_a_memory_protocol_has_the_verbs_of_a_memory() -> None:
+    """All that the page lists of `Memory` but for the vault behind it; asyncio's are compared in the contract."""
+    verbs = {name for name in dir(mimir.MemoryProtocol) if not name.startswith("_")}
+    assert verbs == set(entries("Memory")) - {"vault", "embedder"}  # That one is for type checkers alone.
+    for name in verbs - {"name", "view", "transaction"}:
+        ours, theirs = getattr(mimir.MemoryProtocol, name), getattr(mimir.Memory, name)
+        assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters), name
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_fields_are_those_of_the_page(name: str) -> None:
     """Values have these fields in this order, cannot be changed, and carry no more."""
-    assert [field.name for field in dataclasses.fields(kind)] == FIELDS[kind].split()
-    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+    module, _, kind_name = name.rpartition(".")
+    kind = getattr(importlib.import_module(module or "mimir_vault"), kind_name)
+    assert ", ".join(field.name for field in dataclasses.fields(kind)) == VALUES[name].removeprefix(": ")
+    assert kind.__dataclass_params__.frozen
     assert not hasattr(object.__new__(kind), "__dict__")
 
 
 def test_a_hit_forwards_the_fields_of_its_node() -> None:
-    """id, text, at, metadata and speaker; a vault has path, id, profile, read_only and the recovery code."""
-    for kind, names in (
-        (mimir.Hit, ("id", "text", "at", "metadata", "speaker")),
-        (mimir.Vault, ("id", "profile", "recovery_code")),
-        (mimir.Memory, ("name", "embedder")),
-    ):
-        assert all(isinstance(inspect.getattr_static(kind, name), property) for name in names)
+    """id, text, at, metadata and speaker."""
+    names = ("id", "text", "at", "metadata", "speaker")
+    assert all(isinstance(inspect.getattr_static(mimir.Hit, name), property) for name in names)
+    assert f"it forwards {', '.join(names[:-1])} and {names[-1]}" in SECTIONS["Values"]
 
 
-@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
-def test_the_tree_of_errors(error: type[mimir.MimirError]) -> None:
+def test_the_commands_and_exit_codes_are_those_of_the_page() -> None:
+    """Every command, those of groups too, and the table of codes."""
+
+    def below(command: Any, path: str) -> list[str]:
+        inner = getattr(command, "commands", None)
+        return [path] if not inner else [one for name in inner for one in below(inner[name], f"{path} {name}")]
+
+    listed = re.findall(r"(?m)^mimir (.+)$", SECTIONS["The command line"])
+    assert listed == [one for name in commands.BUILT_IN for one in below(commands.load(name), name)]
+    rows = re.findall(r"(?m)^\| (\d+) \| (.+) \|$", SECTIONS["The command line"])
+    assert {int(code): meaning for code, meaning in rows} == MEANINGS
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_the_tree_of_errors(name: str) -> None:
     """Each error has its place, and a sentence of its own for when nothing more exact is known."""
-    assert error.__bases__ == (ERRORS[error],)
-    if error not in (mimir.InterruptedBatchError, mimir.CancelledCallError, mimir.MimirError):
+    error = getattr(mimir, name)
+    assert [base.__name__ for base in error.__bases__] == [ERRORS[name]]
+    if name not in ("InterruptedBatchError", "CancelledCallError", "MimirError"):
         message = str(error())
         assert message.endswith(".")
         assert "\n" not in message
-    assert set(ERRORS) == {getattr(mimir, name) for name in NAMES if name.endswith("Error")}
 
 
 HEAVY = "numpy onnxruntime tokenizers usearch apsw cryptography nacl msgspec typer rich platformdirs mnemonic asyncio"
