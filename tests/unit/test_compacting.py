@@ -22,15 +22,19 @@ MIB = 1 << 20
 
 def fill(memory: Memory, count: int = 300) -> None:
     """Remember so many turns of 3,000 characters."""
-    memory.remember_many([Draft(f"turn {number} " + f"{number:05} " * 500, session="talk") for number in range(count)])
+    memory.remember_many(
+        [
+            Draft(f"turn {number} " + f"{number:05} " * 500, session="talk", tags=["goes"] if number >= 10 else [])
+            for number in range(count)
+        ]
+    )
 
 
 def forget_most(memory: Memory) -> None:
     """Forget all nodes but ten."""
-    for node in list(memory.nodes())[10:]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(memory._space.store.fresh, "remove_traces", lambda *given: True)
-            memory.forget(node.id)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory._space.store.fresh, "remove_traces", lambda *given: True)
+        memory.forget(where={"tags": {"contains": "goes"}})
 
 
 @pytest.fixture
