@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import shutil
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -256,6 +257,57 @@ def test_the_verbs_of_the_vault(vault: AsyncVault, tmp_path: Path, around: dict[
         await vault.keyslots.remove(slots[-1].id)
         assert [slot.label for slot in slots][-1] == "spare"
         assert len(await vault.keyslots.list()) == len(slots) - 1
+        await vault.lock()
+
+    run(main())
+
+
+def test_a_copied_vault_is_adopted(vaults: QuickVaults, tmp_path: Path, around: dict[str, Any]) -> None:
+    """`adopt` is awaited or entered like `open`."""
+    vault = vaults.create()
+    vault.space().remember("hello")
+    vault.lock()
+    shutil.copytree(vaults.path(), tmp_path / "copy")
+
+    async def main() -> None:
+        async with AsyncVault.adopt(tmp_path / "copy", **around) as adopted:
+            assert await (await adopted.space()).count() == 1
+
+    run(main())
+
+
+def test_passphrases_are_added_and_changed(tmp_path: Path, around: dict[str, Any]) -> None:
+    """Argon2 runs on the worker, not in the loop."""
+
+    async def main() -> None:
+        path = tmp_path / "vault"
+        async with AsyncVault.create(path, profile="interactive", size_floor=SIZE_FLOOR, **around) as vault:
+            await vault.keyslots.add_passphrase("first")
+            await vault.keyslots.change_passphrase("second")
+        with pytest.raises(mimir.WrongKeyError):
+            await AsyncVault.open(path, **{**around, "raw_key": None, "passphrase": "first"})
+        async with AsyncVault.open(path, **{**around, "raw_key": None, "passphrase": "second"}):
+            pass
+
+    run(main())
+
+
+def test_a_space_that_goes_while_it_is_opened_is_not_found(vaults: QuickVaults) -> None:
+    """Somebody else renamed it between the two looks at the catalog."""
+    plain = vaults.create()
+    vault = AsyncVault(plain)
+    give = plain.space
+
+    def renamed(name: str, **given: Any) -> Memory:
+        memory = give(name, **given)
+        plain.rename_space(name, "elsewhere")
+        return memory
+
+    plain.space = renamed  # type: ignore[method-assign, assignment]
+
+    async def main() -> None:
+        with pytest.raises(mimir.NotFoundError, match="somebody renamed or erased it just now"):
+            await vault.space()
         await vault.lock()
 
     run(main())

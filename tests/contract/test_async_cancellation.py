@@ -112,6 +112,27 @@ def test_a_remember_that_was_cancelled_is_committed_or_not_and_says_which(
     on(vault, work)
 
 
+def test_what_was_cancelled_and_fails_in_a_transaction_is_not_there(vault: AsyncVault, gate: GatedEmbedder) -> None:
+    """Nor is anything else of that transaction."""
+
+    async def work(memory: AsyncMemory) -> None:
+        async def block() -> None:
+            async with memory.transaction():
+                await memory.remember("first")
+                await memory.remember("a slow text", links=[mimir.Link("about", "0" * 64)])
+
+        task = asyncio.create_task(block())
+        await asyncio.to_thread(gate.begun.wait, SECONDS)
+        task.cancel()
+        gate.may_end.set()
+        report = await report_of(task)
+        assert report.committed is False
+        assert str(report).endswith("nothing of it is stored")
+        assert await memory.count() == 0
+
+    on(vault, work)
+
+
 def test_a_timeout_leads_to_what_became_of_the_call(vault: AsyncVault, gate: GatedEmbedder) -> None:
     """TimeoutError as ever, with the node that is there after all."""
 

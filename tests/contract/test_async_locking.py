@@ -15,7 +15,7 @@ import pytest
 
 import mimir_vault as mimir
 from memory_implementations import texts
-from mimir_vault import AsyncVault, Draft
+from mimir_vault import AsyncVault, Draft, Memory
 from quick_vaults import QuickVaults
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -80,6 +80,33 @@ def test_locking_waits_for_calls_and_takes_no_more(vault: AsyncVault, vaults: Qu
     run(main())
     assert workers() == []
     assert texts(vaults.open().space().nodes()) == ["under way", "waiting"]
+
+
+def test_a_space_that_is_being_opened_when_the_vault_is_locked_is_refused(vaults: QuickVaults) -> None:
+    """Nobody gets a memory of a vault that is locked."""
+    plain = vaults.create()
+    vault, begun, may_end = AsyncVault(plain), threading.Event(), threading.Event()
+    give = plain.space
+
+    def slowly(name: str, **given: Any) -> Memory:
+        begun.set()
+        assert may_end.wait(SECONDS)
+        return give(name, **given)
+
+    plain.space = slowly  # type: ignore[method-assign, assignment]
+
+    async def main() -> None:
+        opening = asyncio.create_task(vault.space())
+        await asyncio.to_thread(begun.wait, SECONDS)
+        locking = asyncio.create_task(vault.lock())
+        await asyncio.sleep(0.01)
+        may_end.set()
+        with pytest.raises(mimir.LockedError, match="the vault is locked; open it again"):
+            await opening
+        await locking
+
+    run(main())
+    assert workers() == []
 
 
 def test_locking_rolls_an_open_transaction_back(vault: AsyncVault, vaults: QuickVaults) -> None:

@@ -109,3 +109,42 @@ def test_two_spaces_have_transactions_of_their_own(space: Space) -> None:
     run(main())
     other.worker.close()
     assert (space.notes, other.notes) == (["begin", "ours", "commit"], ["begin", "theirs", "commit"])
+
+
+def test_an_inner_one_that_ends_after_the_outer_is_told(space: Space) -> None:
+    """By a ValueError, unless it has an error of its own to raise."""
+
+    async def main() -> None:
+        ended = asyncio.Event()
+
+        async def inner(error: Exception | None) -> None:
+            async with space.transaction():
+                await ended.wait()
+                if error is not None:
+                    raise error
+
+        async with space.transaction():
+            tasks = [asyncio.create_task(inner(error)) for error in (None, KeyError("mine"))]
+            await asyncio.sleep(0.01)
+        ended.set()
+        with pytest.raises(ValueError, match="transaction that has ended"):
+            await tasks[0]
+        with pytest.raises(KeyError, match="mine"):
+            await tasks[1]
+
+    run(main())
+    assert space.notes[0] == "begin"
+    assert space.notes[-1] == "commit"
+
+
+def test_an_error_of_a_block_whose_worker_was_closed_goes_on(space: Space) -> None:
+    """It is the block's error that is raised, from inner and outer alike."""
+
+    async def main() -> None:
+        async with space.transaction(), space.transaction():
+            await asyncio.to_thread(space.worker.close)
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        run(main())
+    assert space.notes == ["begin", "roll back: LockedError"]
