@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.command_runs import TURNS, Run
+from mimir_vault.cli import import_file
 from mimir_vault.interchange import importing
 
 
@@ -129,11 +132,48 @@ def test_other_names_for_fields(quick: Run, tmp_path: Path) -> None:
     assert (node["text"], node["speaker"], node["user"], node["metadata"]["n"]) == ("Hello", "Ada", "ada", 1)
 
 
+def test_what_could_not_be_kept_is_told(quick: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expired lines, links that lead nowhere, vectors of another model, and how many more bad lines there are."""
+    monkeypatch.setattr(importing, "BAD_SHOWN_MAX", 1)
+    foreign = [{"model": "another", "dimension": 1, "float32": "AACAPw=="}]
+    file = jsonl(
+        tmp_path / "lines", {"text": "gone", "expires_at": "2020-01-01T00:00Z"}, {"x": 1}, {"x": 2},
+        {"text": "linked", "links": [{"kind": "about", "target": "0" * 64}]},
+        {"id": "1" * 64, "text": "with a vector", "vectors": foreign},
+    )  # fmt: skip
+
+    ran = quick("import", file, "--skip-bad")
+
+    assert (ran.code, ran.out.splitlines()[0][:31]) == (0, "2 nodes stored, 0 there already")
+    warned = [line.removeprefix("mimir: warning: ").split("; ")[0] for line in ran.err.splitlines()]
+    assert warned == [
+        "left out: 1 line that had expired", "left out: 1 link to nodes that are neither in the file nor here",
+        "embedded anew: 1 node with vectors of another model", "line 2: the field 'x' is not known",
+        "and 1 more bad lines",
+    ]  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="this platform has no /dev/fd")
+def test_a_pipe_is_counted_by_lines(quick: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody knows how much is to come, the bar has the lines."""
+    told: list[tuple[int, ...]] = []
+    monkeypatch.setattr(import_file, "progress_bar", lambda *_: nullcontext(lambda *call: told.append(call)))
+    read, write = os.pipe()
+    os.write(write, b'{"text": "a"}\n{"text": "b"}\n')
+    os.close(write)
+
+    assert quick("import", f"/dev/fd/{read}").code == 0
+
+    os.close(read)
+    assert told[-1] == (2, 0, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "why"),
     [
         (["nowhere.jsonl"], 4, "there is no file nowhere.jsonl"),
         (["/"], 1, "directory"),
+        (["-", "--map", "text=a", "--map", "text=b"], 2, "--map names 'text' twice"),
         (["-", "--map", "x"], 2, "is not FIELD=NAME"),
         (["-", "--import-id", ""], 2, "--import-id is empty"),
         ([], 2, "Missing"),

@@ -157,13 +157,13 @@ def _report(output: Output, done: ImportDone) -> None:
     if done.stored:
         output.done(f"to undo it: mimir forget --where {shlex.quote(json.dumps(done.undo, ensure_ascii=False))}")
     if done.expired:
-        output.warning(f"{counted(done.expired, 'line')} had expired and were left out")
+        output.warning(f"left out: {counted(done.expired, 'line')} that had expired")
     if done.links_left_out:
         output.warning(
-            f"{counted(done.links_left_out, 'link')} to nodes that are neither in the file nor here left out"
+            f"left out: {counted(done.links_left_out, 'link')} to nodes that are neither in the file nor here"
         )
     if done.vectors_left_out:
-        output.warning(f"{counted(done.vectors_left_out, 'node')} came with vectors of another model and got new ones")
+        output.warning(f"embedded anew: {counted(done.vectors_left_out, 'node')} with vectors of another model")
     for number, why in done.bad_lines:
         output.warning(f"line {number}: {why}")
     if done.bad > len(done.bad_lines):
