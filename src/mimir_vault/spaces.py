@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from mimir_vault.checking import rebuild
 from mimir_vault.crypto.sealer import SpaceSealer
 from mimir_vault.crypto.vault_keys import VaultKeys
-from mimir_vault.errors import DiskFullError, FormatError, ReadOnlyError
+from mimir_vault.errors import DiskFullError, FormatError, MimirError, ReadOnlyError
 from mimir_vault.model.clock import from_micros
 from mimir_vault.model.draft import check_name
 from mimir_vault.open_space import OpenSpace
@@ -31,6 +32,7 @@ from mimir_vault.surroundings import Surroundings
 if TYPE_CHECKING:
     from mimir_vault.embed.embedder import Embedder
 
+log = logging.getLogger("mimir_vault")
 SPACES_FOLDER = "spaces"
 _OWN_FILE = re.compile(r"[0-9a-f]{32}\.db(\.new)?(-wal|-shm|-journal)?")
 
@@ -96,6 +98,15 @@ class Spaces:
             yield space
         finally:
             space.store.close()
+
+    def pin_all(self) -> None:
+        """Note the state of every space outside the vault now, not when it is first opened: of a new replica."""
+        for row in self._catalog.spaces():
+            try:
+                with self.borrow(row):
+                    pass
+            except MimirError as error:
+                log.warning("the state of a space could not be noted outside the vault: %s", error)
 
     def give_embedder(self, name: str, embedder: Embedder | None) -> None:
         """Give a new space an embedder of its own: noted at once, so that no other takes its place."""

@@ -186,13 +186,9 @@ class Vault:
 
     @classmethod
     def restore(
-        cls,
-        backup: str | os.PathLike[str],
-        path: str | os.PathLike[str],
-        *,
-        progress: Progress | None = None,
+        cls, backup: str | os.PathLike[str], path: str | os.PathLike[str], *, progress: Progress | None = None,
         **opening: Unpack[Opening],
-    ) -> Vault:
+    ) -> Vault:  # fmt: skip
         """Make the vault of a backup at `path`, every node checked, and return it open; keywords as for `open`.
 
         The secret is one of the time of the backup. ExistsError when something is at `path`; TamperedError when the
@@ -200,7 +196,7 @@ class Vault:
         """
         folder, around = Path(path).absolute(), surroundings_given(opening)
         root = restore(Path(backup).absolute(), folder, partial(unlock_given, Path(backup), opening), around, progress)
-        return cls.open_unlocked(folder, lambda _: root, around)
+        return cls._open_replica(folder, root, around)
 
     @classmethod
     def adopt(cls, path: str | os.PathLike[str], **opening: Unpack[Opening]) -> Vault:
@@ -211,7 +207,12 @@ class Vault:
         folder, around = Path(path).absolute(), surroundings_given(opening)
         root = unlock_given(folder, opening, header_file.read(folder).header)
         adopt(folder, root, around)
-        return cls.open_unlocked(folder, lambda _: root, around)
+        return cls._open_replica(folder, root, around)
+
+    @classmethod
+    def _open_replica(cls, folder: Path, root: UnlockedRoot, around: Surroundings) -> Vault:
+        (vault := cls.open_unlocked(folder, lambda _: root, around))._spaces.pin_all()
+        return vault
 
     def _open_catalog(self) -> Catalog:
         cipher = AegisPages(self._keys.catalog_page_key(), self._root.vault_id)

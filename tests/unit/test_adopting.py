@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from mimir_vault.errors import MimirError, NotFoundError, ReadOnlyError, RollbackError, WrongKeyError
+from mimir_vault.errors import MimirError, NotFoundError, ReadOnlyError, RollbackError, TamperedError, WrongKeyError
 from mimir_vault.keyslots import header_file
 from mimir_vault.store import audit
 from mimir_vault.store.catalog import HEADER_EPOCH
@@ -60,6 +60,31 @@ def test_it_is_guarded_anew(rolled_back: QuickVaults) -> None:
     put_back(rolled_back, "adopted")
     with pytest.raises(RollbackError):
         rolled_back.open().space()
+
+
+def test_every_space_is_guarded_at_once(vaults: QuickVaults) -> None:
+    """Also one that nobody opened since: an older file of it is a rollback, though it was adopted with a newer one."""
+    vaults.create().lock()
+    older = {path: path.read_bytes() for path in (vaults.path() / "spaces").iterdir()}
+    with vaults.open() as vault:
+        vault.space().remember("of today")
+    vaults.adopt().lock()
+    for path, data in older.items():
+        path.write_bytes(data)
+    with vaults.open() as vault, pytest.raises(RollbackError):
+        vault.space()
+
+
+def test_a_damaged_space_does_not_keep_the_others_from_being_adopted(vaults: QuickVaults) -> None:
+    """It is refused when it is opened."""
+    with vaults.create() as vault:
+        vault.create_space("damaged").remember("turn")
+        file = vault.space("damaged")._space.store.fresh.database.path
+    file.write_bytes(bytes(16) + file.read_bytes()[16:])
+    with vaults.adopt() as vault:
+        assert vault.space().count() == 0
+        with pytest.raises(TamperedError):
+            vault.space("damaged")
 
 
 def test_the_vault_it_came_from_is_guarded_as_before(vaults: QuickVaults) -> None:
