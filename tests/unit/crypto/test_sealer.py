@@ -16,7 +16,7 @@ from mimir_vault.crypto.keys import Label, derive
 from mimir_vault.crypto.sealer import SealedNode, SpaceSealer
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.crypto.wrap import NodeKeyWrap
-from mimir_vault.errors import LockedError, TamperedError
+from mimir_vault.errors import TamperedError
 from mimir_vault.store.nodes import element
 
 PAYLOAD, METADATA, STATE = b"I prefer window seats", b"speaker: Ada", b"pinned"
