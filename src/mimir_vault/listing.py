@@ -51,12 +51,28 @@ def named(space: ViewedSpace, node_id: str | None, ref: Sequence[str] | None) ->
 
 
 def get(space: ViewedSpace, node_id: str | None, ref: Sequence[str] | None) -> Node | None:
-    """Return the node of an id, of its first digits, or of a ref; None for one that is hidden or expired."""
+    """Return the node of an id, of its first digits, or of a ref, hidden and expired ones left aside; None for none.
+
+    So a ref whose newest version is gone points at the one before it, as recall does.
+    """
     with space.read() as connection:
         opened = find(space, connection, node_id, ref)
-        if opened is None or not space.is_current(opened):
+        if opened is not None and not space.is_current(opened):
+            opened = None if ref is None else _version_before(space, connection, opened, check_ref(ref))
+        if opened is None:
             return None
         return as_node(opened, successors(connection, [opened.stored.seq]).get(opened.stored.seq))
+
+
+def _version_before(
+    space: ViewedSpace, connection: apsw.Connection, newest: OpenedNode, ref: tuple[str, ...]
+) -> OpenedNode | None:
+    """Return the newest version of a ref before this one that is neither hidden nor expired, within the view."""
+    for seq in reversed([one for one in refs.versions(connection, ref) if one < newest.stored.seq]):
+        opened = space.opened(connection, [seq]).get(seq)
+        if opened is None or space.is_current(opened):
+            return opened
+    return None
 
 
 def history(space: ViewedSpace, node_id: str) -> list[Node]:
@@ -185,12 +201,16 @@ def ref_names(space: ViewedSpace, under: tuple[str, ...], depth: int | None) -> 
     """Return the distinct refs below a prefix that a current node has, cut to `depth` parts, in their order."""
     filter_ = space.view.parse(under=under)
     with space.search() as (connection, index):
-        holders = dict(refs.rows_under(connection, space.view.below(under)))  # The last of each ref is its newest.
-        seen = index.masks(connection, filter_).maybe & index.columns.current(space.clock.now())
-        places = index.columns.rows(np.array(list(holders.values()), np.int64))
+        rows = list(refs.rows_under(connection, space.view.below(under)))
+        current = index.columns.current(space.clock.now())
+        seen = index.masks(connection, filter_).maybe
+        places = index.columns.rows(np.array([seq for _, seq in rows], np.int64))
+    holders = {  # The last of each ref is its newest.
+        path: place for (path, _), place in zip(rows, places.tolist(), strict=True) if place >= 0 and current[place]
+    }
     found: dict[tuple[str, ...], None] = {}
-    for path, place in zip(holders, places.tolist(), strict=True):
-        if place >= 0 and seen[place]:
+    for path, place in holders.items():
+        if seen[place]:
             found[refs.ref_of(path)[:depth]] = None
     return list(found)
 

@@ -98,6 +98,31 @@ def test_a_clock_that_jumps_ahead_forgets_nothing(vaults: QuickVaults, clock: Fi
     assert texts(memory.nodes()) == ["the gate is B7"]
 
 
+@pytest.mark.parametrize("gone", ["hidden", "expired", "in a grace", "forgotten"])
+def test_a_newest_version_that_is_gone_gives_its_place_to_the_one_before(
+    memory: Memory, clock: FixedClock, gone: str
+) -> None:
+    """For recall, context, get by ref, refs and history alike, however it went."""
+    ref = ("meeting",)
+    older = memory.remember("at three", ref=ref)
+    newer = memory.remember("at four", ref=ref, expires_at=clock.moment + timedelta(1) if gone == "expired" else None)
+    assert memory.get(ref=ref) == newer
+    if gone == "expired":
+        clock.advance(2 * DAY)
+    elif gone == "hidden":
+        memory.hide(ref=ref)
+    else:
+        memory.forget(newer.id, grace=timedelta(7) if gone == "in a grace" else None)
+    found = memory.get(ref=ref)
+    assert found is not None
+    assert found.id == older.id
+    assert memory.refs() == [ref]
+    assert texts(memory.recall("at three four")) == texts(memory.context().hits) == ["at three"]
+    assert texts(memory.history(older.id)) == ["at three"]
+    if gone in ("hidden", "in a grace"):
+        assert memory.keep(ref=ref) == newer == memory.get(ref=ref)
+
+
 def test_erasing_forgets_a_whole_space(vaults: QuickVaults) -> None:
     """Its keys first, then its file; memories of it are closed."""
     vault = vaults.create()

@@ -205,7 +205,7 @@ def tree(vault: Vault) -> Memory:
 
 
 def test_refs_are_listed_in_their_order(tree: Memory) -> None:
-    """Once each, below a prefix, cut to a depth; only those whose newest node is current."""
+    """Once each, below a prefix, cut to a depth; only those of which a version is neither hidden nor expired."""
     assert tree.refs() == [("a",), ("a", "x", "y"), ("ab",), ("b", "10"), ("b", "2")]
     assert tree.refs(depth=1) == [("a",), ("ab",), ("b",)]
     assert tree.refs(depth=2) == [("a",), ("a", "x"), ("ab",), ("b", "10"), ("b", "2")]
@@ -215,6 +215,9 @@ def test_refs_are_listed_in_their_order(tree: Memory) -> None:
     tree.keep(ref=("hidden",))
     assert ("hidden",) in tree.refs()
     tree.remember("no more", ref=("a",), expires_at="2020-01-01T00:00Z")
+    assert ("a",) in tree.refs()
+    for node in tree.nodes(under=("a",)):
+        tree.hide(node.id)
     assert ("a",) not in tree.refs()
 
 
