@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from mimir_vault import Draft, Link, Memory, Vault, errors
-from mimir_vault.putting import IMPORT_ID, Ready
-from mimir_vault.remembering import remember_many
+from mimir_vault.putting import Ready
 from mimir_vault.testing import FixedClock, HashEmbedder
 
 
@@ -99,20 +98,6 @@ def test_a_ref_of_another_view_is_taken(memory: Memory) -> None:
         memory.view(user="ada").remember("x", ref=("r",))
     assert memory.count() == 1
     assert memory.view(user="bo").remember("y", ref=("r",)).user == "bo"
-
-
-# -- imports ----------------------------------------------------------------------------------------------------------
-
-
-def test_an_import_brings_nothing_that_a_version_of_its_ref_says(memory: Memory) -> None:
-    """Whichever import brought it; a remembered node with another import's id is new all the same."""
-    first = [Draft("one", ref=("r",), metadata={"n": 1, IMPORT_ID: "a"}), Draft("two", ref=("r",))]
-    one, two = remember_many(memory._space, first, imported=True)
-    again = [Draft("one", ref=("r",), metadata={"n": 1, IMPORT_ID: "b"}), Draft("two", ref=("r",))]
-    assert [node.id for node in remember_many(memory._space, again, imported=True)] == [one.id, two.id]
-    assert memory.count() == 2
-    assert memory.remember("one", ref=("r",), metadata={"n": 1, IMPORT_ID: "a"}).links == (Link("supersedes", two.id),)
-    assert remember_many(memory._space, [Draft("one", ref=("r",), metadata={"n": 2})], imported=True)[0].id != one.id
 
 
 # -- links ------------------------------------------------------------------------------------------------------------
