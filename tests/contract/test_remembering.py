@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -43,6 +44,13 @@ def memory(vault: Vault) -> Memory:
 def unit(place: int) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Return the unit vector along one of 64 axes."""
     return np.eye(64, dtype=np.float32)[place]
+
+
+def test_a_draft_has_the_fields_of_remember() -> None:
+    """The same names with the same defaults, the text first and all else by keyword."""
+    verb = [one for one in inspect.signature(Memory.remember).parameters.values() if one.name != "self"]
+    draft = list(inspect.signature(Draft).parameters.values())
+    assert [(one.name, one.kind, one.default) for one in verb] == [(one.name, one.kind, one.default) for one in draft]
 
 
 # -- refs -------------------------------------------------------------------------------------------------------------
