@@ -27,7 +27,7 @@ def moments() -> random.Random:
 
 def fill(memory: Memory) -> None:
     """Remember sessions that take turns, versions of a few refs that say the same now and then, and links to both."""
-    for number in range(30):
+    for number in range(16):
         turns = memory.remember_many([Draft(f"turn {number} of {name}", session=name) for name in ("one", "two")])
         link = Link("derived_from", turns[number % 2].id)
         memory.remember(f"fact {number % 3}", ref=("fact", str(number % 2)), links=[link], at="2026-04-01T09:00Z")
