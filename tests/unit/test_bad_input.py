@@ -301,24 +301,6 @@ def test_a_forgetting_of_nothing_or_of_two_things_is_refused(memory: Memory) -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "says", "grace"),
-    [
-        (TypeError, "grace is a timedelta, for example timedelta.days=7., not int", 7),
-        (TypeError, "grace is a timedelta", "7 days"),
-        (TypeError, "grace is a timedelta", True),
-        (ValueError, "grace is above nothing and at most 3,650 days", timedelta(0)),
-        (ValueError, "grace is above nothing", timedelta(days=-1)),
-        (ValueError, "grace is above nothing", timedelta(days=3_650, microseconds=1)),
-    ],
-)
-def test_a_bad_grace_is_refused(memory: Memory, error: type[Exception], says: str, grace: Any) -> None:
-    """Before anything is hidden, and in a dry run too."""
-    node = next(memory.nodes())
-    refused(error, says, lambda: memory.forget(node.id, grace=grace))
-    refused(error, says, lambda: memory.forget(node.id, grace=grace, dry_run=True))
-
-
-@pytest.mark.parametrize(
     ("error", "says", "node_ids"),
     [
         (TypeError, "vectors takes a list of node ids, not str", "0" * 64),
@@ -406,40 +388,3 @@ def test_an_unknown_space_is_not_found(memory: Memory, name: Any) -> None:
     refused(mimir.NotFoundError, "`mimir space list` shows", lambda: memory.vault.space(name))
     refused(mimir.NotFoundError, "`mimir space list` shows", lambda: memory.vault.erase_space(name))
     refused(mimir.NotFoundError, "`mimir space list` shows", lambda: memory.vault.rebuild(name or "gone"))
-
-
-class Broken(HashEmbedder):
-    """An embedder that goes wrong in a way of its choice, once it is told to."""
-
-    def __init__(self, way: str) -> None:
-        super().__init__()
-        self.way, self.well = way, False
-
-    def embed(self, texts: Any) -> Any:
-        """Return something wrong."""
-        rows = super().embed(texts)
-        if self.well:
-            return rows
-        return {
-            "nan": rows * np.nan, "infinity": np.full_like(rows, np.inf),
-            "zero": np.zeros_like(rows), "narrow": rows[:, :-1], "one row less": rows[:-1], "flat": rows.ravel(),
-            "text": np.array(["x"]), "nothing": None, "list of lists": [[1.0]],
-        }[self.way]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "way", ["nan", "infinity", "zero", "narrow", "one row less", "flat", "text", "nothing", "list of lists"]
-)
-def test_an_embedder_that_gives_nonsense_stores_nothing(vaults: Any, way: str) -> None:
-    """NaN, infinity, zeros and wrong shapes are a ValueError that names the embedder, in every verb."""
-    embedder = Broken(way)
-    memory = vaults.create(embedder=embedder).space()
-    refused(ValueError, "[Ee]mbedder 'hash-64' gave", lambda: memory.remember("x"))
-    assert memory.count() == 0
-    embedder.well = True
-    memory.remember("x")
-    embedder.well = False
-    refused(ValueError, "[Ee]mbedder 'hash-64' gave", lambda: memory.recall("x"))
-    refused(ValueError, "[Ee]mbedder 'hash-64' gave", lambda: memory.remember("y"))
-    assert memory.count() == 1
-    assert memory.verify(full=True) == []

@@ -120,6 +120,26 @@ def test_a_grace_is_told_in_microseconds(grace: timedelta | None, micros: int | 
     assert grace_micros(grace) == micros
 
 
+@pytest.mark.parametrize(
+    ("error", "says", "grace"),
+    [
+        (TypeError, "grace is a timedelta, for example timedelta.days=7., not int", 7),
+        (TypeError, "grace is a timedelta", "7 days"),
+        (TypeError, "grace is a timedelta", True),
+        (ValueError, "grace is above nothing and at most 3,650 days", timedelta(0)),
+        (ValueError, "grace is above nothing", timedelta(days=-1)),
+        (ValueError, "grace is above nothing", timedelta(days=3_650, microseconds=1)),
+    ],
+)
+def test_a_bad_grace_is_refused(memory: Memory, error: type[Exception], says: str, grace: Any) -> None:
+    """Before anything is hidden, and in a dry run too."""
+    node = next(memory.nodes())
+    for dry_run in (False, True):
+        with pytest.raises(error, match=says):
+            memory.forget(node.id, grace=grace, dry_run=dry_run)
+    assert memory.get(node.id) == node
+
+
 def test_a_node_with_a_grace_is_hidden_until_it_ends(memory: Memory, clock: FixedClock) -> None:
     """The receipt says when; nothing is erased before."""
     node = next(memory.nodes())
