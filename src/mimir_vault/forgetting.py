@@ -16,7 +16,7 @@ from mimir_vault.model.clock import from_micros
 from mimir_vault.model.link import LINK_KINDS
 from mimir_vault.model.node import Node
 from mimir_vault.model.receipt import Receipt
-from mimir_vault.reading import OpenedNode, as_node, successors
+from mimir_vault.reading import OpenedNode, as_node
 from mimir_vault.store import freshness, nodes
 from mimir_vault.store.query import fetch
 from mimir_vault.viewed_space import ViewedSpace
@@ -137,7 +137,7 @@ def hide(space: ViewedSpace, opened: OpenedNode | None, hidden: bool, what: obje
             stored = writer.replace_state(now.stored, state)
             now = OpenedNode(stored, now.payload, now.metadata, state)
             writer.audit("node hidden" if hidden else "node kept", space.clock.now(), ids=[stored.sealed.id])
-        newer = successors(writer.connection, [now.stored.seq]).get(now.stored.seq)
+        newer = space.successors(writer.connection, [now.stored.seq]).get(now.stored.seq)
     if space.space.transaction is None:
         space.upkeep.wrote()
     return as_node(now, newer)

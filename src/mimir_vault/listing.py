@@ -14,7 +14,7 @@ from mimir_vault.model.facets import HIDDEN, PINNED
 from mimir_vault.model.filter import Filter
 from mimir_vault.model.hit import Hit, Hits
 from mimir_vault.model.node import Node
-from mimir_vault.reading import OpenedNode, as_node, successors
+from mimir_vault.reading import OpenedNode, as_node
 from mimir_vault.store import refs
 from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.query import fetch
@@ -61,7 +61,7 @@ def get(space: ViewedSpace, node_id: str | None, ref: Sequence[str] | None) -> N
             opened = None if ref is None else _version_before(space, connection, opened, check_ref(ref))
         if opened is None:
             return None
-        return as_node(opened, successors(connection, [opened.stored.seq]).get(opened.stored.seq))
+        return as_node(opened, space.successors(connection, [opened.stored.seq]).get(opened.stored.seq))
 
 
 def _version_before(
@@ -96,7 +96,7 @@ def history(space: ViewedSpace, node_id: str) -> list[Node]:
                     seqs.add(other)
                     edge.append(other)
         found = {seq: one for seq, one in space.opened(connection, sorted(seqs)).items() if space.is_current(one)}
-        newest = successors(connection, list(found))
+        newest = space.successors(connection, list(found))
     if not found:
         raise NotFoundError(f"there is no node {node_id}")
     return [as_node(found[seq], newest.get(seq)) for seq in sorted(found, reverse=True)]
@@ -106,7 +106,7 @@ def _nodes(
     space: ViewedSpace, connection: apsw.Connection, filter_: Filter, seqs: Sequence[int], *, hidden: bool = False
 ) -> dict[int, Node]:
     """Return these nodes by seq, those alone that pass a filter and are (or are not) hidden."""
-    newer = successors(connection, seqs)
+    newer = space.successors(connection, seqs)
     return {
         seq: as_node(opened, newer.get(seq))
         for seq, opened in space.opened(connection, seqs).items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import apsw
@@ -11,6 +11,7 @@ import numpy as np
 from mimir_vault.model.clock import from_micros
 from mimir_vault.model.codec import Metadata, Payload, State, decode, decode_state, decode_values
 from mimir_vault.model.draft import BETWEEN_PASSAGES
+from mimir_vault.model.facets import HIDDEN, NEVER, Facets
 from mimir_vault.model.link import LINK_KINDS, Link
 from mimir_vault.model.node import Node
 from mimir_vault.store.links import SUPERSEDES
@@ -71,14 +72,31 @@ def as_node(opened: OpenedNode, superseded_by: bytes | None = None) -> Node:
     )
 
 
-def successors(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, bytes]:
-    """Return the id of the newest node that supersedes each of these nodes; those that none supersedes are left out."""
-    if not len(seqs):
-        return {}
-    found = each(
-        connection,
-        "SELECT old.seq, max(link.newer), new.id FROM node AS old JOIN link ON link.target = old.id AND link.kind = ?"
-        " JOIN node AS new ON new.seq = link.newer WHERE old.seq IN carray(?) GROUP BY old.seq",
-        (SUPERSEDES, apsw.carray(np.array(seqs, np.int64))),
-    )
-    return {older: newer for older, _, newer in found}
+def successors(connection: apsw.Connection, seqs: Sequence[int], now: Callable[[], int]) -> dict[int, bytes]:
+    """Return the id of the newest node that supersedes each of these nodes; those that none supersedes are left out.
+
+    As in a recall, a node that is hidden or has expired by `now()` supersedes nothing by itself; what supersedes it in
+    turn reaches through it.
+    """
+    newest: dict[int, tuple[int, bytes]] = {}
+    asked = {seq: {seq} for seq in seqs}
+    while asked:
+        rows = each(connection, _SUPERSEDING, (SUPERSEDES, apsw.carray(np.array(list(asked), np.int64))))
+        through: dict[int, set[int]] = {}
+        for older, newer, node_id, row in rows:
+            facets = Facets.unpack(row)
+            gone = bool(facets.flags & HIDDEN) or (facets.expires != NEVER and facets.expires <= now())
+            for seq in asked[older]:
+                if gone:
+                    through.setdefault(newer, set()).add(seq)
+                else:
+                    newest[seq] = max(newest.get(seq, (0, b"")), (newer, node_id))
+        asked = through
+    return {seq: node_id for seq, (_, node_id) in newest.items()}
+
+
+_SUPERSEDING = (
+    "SELECT old.seq, link.newer, new.id, facet.data FROM node AS old JOIN link ON link.target = old.id AND"
+    " link.kind = ? JOIN node AS new ON new.seq = link.newer JOIN facet ON facet.seq = link.newer"
+    " WHERE old.seq IN carray(?)"
+)

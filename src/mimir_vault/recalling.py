@@ -16,7 +16,7 @@ from mimir_vault.index.planner import Plan, plan
 from mimir_vault.index.windows import NodeScores, discount, no_scores, reduce_windows
 from mimir_vault.model.filter import EVERYTHING, Filter
 from mimir_vault.model.hit import Hit, Hits, Lane
-from mimir_vault.reading import OpenedNode, as_node, open_stored, successors
+from mimir_vault.reading import OpenedNode, as_node, open_stored
 from mimir_vault.recall import lexical, ranking
 from mimir_vault.recall.neighbours import RADIUS
 from mimir_vault.recall.passages import find_passage
@@ -231,7 +231,7 @@ class _Search:
             if len(chosen) == self.query.k:
                 break
         seqs = [opened.stored.seq for _, opened in chosen] if self.index.has_supersedes else []
-        newer = successors(self.connection, seqs)
+        newer = self.space.successors(self.connection, seqs)
         return [self._hit(ranked, place, opened, newer.get(opened.stored.seq)) for place, opened in chosen]
 
     def _opened(self, ranked: ranking.Ranking) -> Iterator[tuple[int, OpenedNode]]:

@@ -14,7 +14,7 @@ from mimir_vault.model.clock import to_micros
 from mimir_vault.model.codec import decode_values
 from mimir_vault.model.draft import Draft, metadata_json
 from mimir_vault.model.link import LINK_KINDS
-from mimir_vault.reading import OpenedNode, successors
+from mimir_vault.reading import OpenedNode
 from mimir_vault.store import refs, vectors
 from mimir_vault.store.vectors import Model
 from mimir_vault.viewed_space import ViewedSpace
@@ -72,7 +72,7 @@ class Versions:
     def _is_linked_alike(self, opened: OpenedNode, draft: Draft) -> bool:
         """Say whether a version has all links that a draft brings, and nothing of another ref has taken its place."""
         given = {(LINK_KINDS.index(link.kind), bytes.fromhex(link.target)) for link in draft.links}
-        return given <= set(opened.metadata.links) and not successors(self._connection, [opened.stored.seq])
+        return given <= set(opened.metadata.links) and not self._space.successors(self._connection, [opened.stored.seq])
 
     def _has_vectors(self, opened: OpenedNode, given: NDArray[np.float32]) -> bool:
         """Say whether a node has just these vectors of its owner's."""

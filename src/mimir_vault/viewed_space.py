@@ -13,7 +13,7 @@ from mimir_vault.model.clock import Clock
 from mimir_vault.model.filter import EVERYTHING, Filter, matches
 from mimir_vault.model.view import View
 from mimir_vault.open_space import OpenSpace
-from mimir_vault.reading import OpenedNode, as_node, open_stored
+from mimir_vault.reading import OpenedNode, as_node, open_stored, successors
 from mimir_vault.shared_embedder import SharedEmbedder
 from mimir_vault.space_index import SpaceIndex
 from mimir_vault.store import nodes
@@ -97,6 +97,10 @@ class ViewedSpace:
         """Return these nodes opened, by seq; those that are gone or outside the view are left out."""
         found = {seq: open_stored(self.store.sealer, one) for seq, one in nodes.by_seq(connection, seqs).items()}
         return {seq: one for seq, one in found.items() if self.sees(one)}
+
+    def successors(self, connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, bytes]:
+        """Return the id of the newest current node that supersedes each of these nodes, for those that one does."""
+        return successors(connection, seqs, self.clock.now)
 
     def find(self, connection: apsw.Connection, node_id: str) -> OpenedNode | None:
         """Return the node of an id or of its first digits, None where the view has none.

@@ -119,8 +119,28 @@ def test_a_newest_version_that_is_gone_gives_its_place_to_the_one_before(
     assert memory.refs() == [ref]
     assert texts(memory.recall("at three four")) == texts(memory.context().hits) == ["at three"]
     assert texts(memory.history(older.id)) == ["at three"]
+    assert (found.superseded_by, memory.recall("at three")[0].node.superseded_by) == (None, None)
     if gone in ("hidden", "in a grace"):
         assert memory.keep(ref=ref) == newer == memory.get(ref=ref)
+
+
+@pytest.mark.parametrize("gone", ["hidden", "expired", "forgotten"])
+def test_what_came_between_and_is_gone_supersedes_nothing_by_itself(
+    memory: Memory, clock: FixedClock, gone: str
+) -> None:
+    """The newest version does, through it: an old fact does not come back, and names what took its place."""
+    three = memory.remember("at three")
+    four = memory.supersede(three.id, "at four", expires_at=clock.moment + timedelta(1) if gone == "expired" else None)
+    five = memory.supersede(four.id, "at five", expires_at=None)
+    if gone == "expired":
+        clock.advance(2 * DAY)
+    elif gone == "hidden":
+        memory.hide(four.id)
+    else:
+        memory.forget(four.id)
+    assert texts(memory.recall("at three four five")) == texts(memory.context().hits) == ["at five"]
+    assert texts(memory.history(five.id)) == ["at five", "at three"]
+    assert [node.superseded_by for node in memory.nodes()] == [five.id, None]
 
 
 def test_erasing_forgets_a_whole_space(vaults: QuickVaults) -> None:

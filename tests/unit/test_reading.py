@@ -44,8 +44,8 @@ def test_the_newest_successor_is_named(memory: Memory) -> None:
     memory.supersede(old.id, "newer")
     newest = memory.remember("newest", links=[Link("supersedes", old.id)])
     with memory._space.store.read() as connection:
-        assert successors(connection, [1, 2, 99]) == {1: bytes.fromhex(newest.id)}
-        assert successors(connection, []) == {}
+        assert successors(connection, [1, 2, 99], lambda: 0) == {1: bytes.fromhex(newest.id)}
+        assert successors(connection, [], lambda: 0) == {}
     assert memory.get(other.id) == other
 
 

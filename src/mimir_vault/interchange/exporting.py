@@ -17,7 +17,7 @@ from mimir_vault.interchange.given_file import GivenFile, opened_to_write
 from mimir_vault.model.filter import Filter
 from mimir_vault.model.link import Link
 from mimir_vault.model.node import Node
-from mimir_vault.reading import OpenedNode, as_node, successors
+from mimir_vault.reading import OpenedNode, as_node
 from mimir_vault.store import nodes, vectors
 from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.query import each
@@ -121,7 +121,7 @@ def _exported(
         batch = seqs[begin : begin + BATCH_NODES].tolist()
         with space.read() as connection:
             opened = space.opened(connection, batch)
-            newer = successors(connection, batch)
+            newer = space.successors(connection, batch)
             models = {one.code: one for one in vectors.models(connection)} if whole else {}
             sealed = vectors.sealed_of(connection, batch) if whole else {}
             through = _superseded_through(connection, batch, seqs) if whole else {}
