@@ -50,6 +50,11 @@ class Space:
         found = [one for one, known in self.nodes.items() if ref is not None and known.node.ref == ref]
         return found[-1] if found else None
 
+    def pointed_at(self, ref: tuple[str, ...] | None) -> str | None:
+        """Return the id of the newest current node of a ref: what the ref points at."""
+        found = [known.node.id for known in self.current() if ref is not None and known.node.ref == ref]
+        return found[-1] if found else None
+
     def older(self, node_id: str) -> set[str]:
         """Return all that a node replaces, through others, erased or not."""
         edge, found = set(self.ways[node_id]), set()

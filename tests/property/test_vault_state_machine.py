@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -24,24 +24,19 @@ from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
 
 from .dictionary_space import PAST, Known, Space
-
-START = datetime(2026, 5, 1, tzinfo=UTC)
-FUTURE = datetime(2099, 1, 1, tzinfo=UTC)
-SPACES = ("main", "work", "home")
-USERS = st.sampled_from([None, "ada", "bo"])
-SESSIONS = st.sampled_from([None, "s1", "s2"])
-TAGS = st.sampled_from([(), ("a",), ("a", "b")])
-METADATA = st.sampled_from([{}, {"n": 1}, {"n": 2, "city": "Turin"}, {"deep": {"n": [1, 2]}}])
-MOMENTS = st.none() | st.integers(-2, 2).map(lambda days: START + timedelta(days))
-EXPIRIES = st.sampled_from([None, FUTURE, PAST])
-REFS = st.sampled_from([None, ("r",), ("r", "x")])
-PLACES = st.sampled_from([("r",), ("r", "x"), ("q",), ("q", "r")])
-WHERES = st.sampled_from([
-    None, {"user": "ada"}, {"user": None}, {"tags": "a"}, {"tags": {"contains": ["a", "b"]}}, {"metadata.n": 1},
-    {"metadata.n": {"gte": 2}}, {"metadata.deep.n": {"contains": 2}}, {"metadata.city": {"exists": True}},
-    {"not": {"user": "ada"}}, {"or": [{"tags": "b"}, {"metadata.n": 1}]}, {"session": {"in": ["s1", "s2"]}},
-    {"at": {"gte": START}}, {"text": {"contains": "unique1"}}, {"user": "ada", "metadata.n": {"ne": 1}},
-])  # fmt: skip
+from .vault_values import (
+    EXPIRIES,
+    METADATA,
+    MOMENTS,
+    PLACES,
+    REFS,
+    SESSIONS,
+    SPACES,
+    START,
+    TAGS,
+    USERS,
+    WHERES,
+)
 
 
 class VaultAgainstDictionaries(RuleBasedStateMachine):
@@ -360,11 +355,8 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         assert replace(found, superseded_by=None) == replace(known.node, superseded_by=None)
         assert [node.id for node in memory.history(known.node.id)] == space.versions(known.node.id)
         if known.node.ref is not None:
-            holder = space.holder(known.node.ref)
             by_ref = memory.get(ref=known.node.ref)
-            assert (by_ref.id if by_ref else None) == (
-                holder if holder in [known.node.id for known in space.current()] else None
-            )
+            assert (by_ref.id if by_ref else None) == space.pointed_at(known.node.ref)
 
     @rule(data=st.data(), mine=st.booleans(), under=st.just(()) | PLACES)
     def list_refs(self, data: st.DataObject, mine: bool, under: tuple[str, ...]) -> None:
@@ -373,7 +365,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         memory, space = (self.vault if mine else self.reader).space(name), self.model[name]
         current = [known.node for known in space.current()]
         below = [node for node in current if node.ref is not None and node.ref[: len(under)] == under]
-        held = {node.ref for node in below if space.holder(node.ref) == node.id}
+        held = {node.ref for node in below}
         assert memory.refs(under) == sorted(held)
         assert memory.refs(under, depth=1) == sorted({ref[:1] for ref in held if ref is not None})
         if under:
