@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from forensics.invented import Inventor, texts_of
+from mimir_vault.crypto.key_cells import KeyCell
 from mimir_vault.crypto.secret import SecretBytes
 from mimir_vault.index.quantise import from_rows
 from mimir_vault.memory import Memory
@@ -32,7 +33,7 @@ which stands in the envelope in clear."""
 def listening() -> Iterator[dict[bytes, None]]:
     """Yield a growing set of every secret that Mimir wipes meanwhile: keys, passphrases, codes."""
     heard: dict[bytes, None] = {}
-    wipe = SecretBytes.wipe
+    wipe, leave = SecretBytes.wipe, KeyCell.__exit__
 
     def listen(secret: SecretBytes) -> None:
         held = getattr(secret, "_held", None)
@@ -40,8 +41,13 @@ def listening() -> Iterator[dict[bytes, None]]:
             heard[bytes(held[0][:KEY_SHOWN])] = None
         wipe(secret)
 
+    def listen_to_cell(cell: KeyCell, *ended: Any) -> None:
+        heard[bytes(cell.key)] = None
+        leave(cell, *ended)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SecretBytes, "wipe", listen)
+        patch.setattr(KeyCell, "__exit__", listen_to_cell)
         yield heard
 
 

@@ -23,6 +23,7 @@ from mimir_vault.model.view import View
 from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
 
+from . import vault_steps as steps
 from .dictionary_space import PAST, Known, Space
 from .vault_values import (
     EXPIRIES,
@@ -136,7 +137,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
     def forget_one(self, data: st.DataObject) -> None:
         """Forget a node by its id; the receipt names what is visible again."""
         memory, space, known = self.chosen(data)
-        self.forgotten(memory, space, [known.node.id], memory.forget(known.node.id))
+        steps.forgotten(memory, space, [known.node.id], memory.forget(known.node.id))
 
     @rule(data=st.data(), ref=PLACES, below=st.booleans())
     def forget_a_ref(self, data: st.DataObject, ref: tuple[str, ...], below: bool) -> None:
@@ -151,7 +152,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
             assert not below
             assert named == []
         else:
-            self.forgotten(memory, space, named, receipt)
+            steps.forgotten(memory, space, named, receipt)
 
     @rule(data=st.data(), old=PLACES, new=PLACES)
     def move(self, data: st.DataObject, old: tuple[str, ...], new: tuple[str, ...]) -> None:
@@ -180,29 +181,17 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         memory, space = self.space(data)
         if space.nodes:
             one = data.draw(st.sampled_from(sorted(space.nodes)))
-            self.hide(memory, space, one, hidden, grace)
+            steps.hide(memory, space, one, hidden, grace)
 
-    @staticmethod
-    def hide(memory: Memory, space: Space, one: str, hidden: bool, grace: bool) -> None:
-        """Hide a node, or keep it."""
-        if hidden and grace:
-            assert memory.forget(one, grace=timedelta(days=3_000)).on_disk == "hidden"
-        else:
-            node = memory.hide(one) if hidden else memory.keep(one)
-            assert replace(node, superseded_by=None) == replace(space.nodes[one].node, superseded_by=None)
-        space.change(one, hidden=hidden)
-        there = not hidden and space.nodes[one].node.expires_at != PAST
-        assert (memory.get(one) is not None) == there
-
-    @rule(data=st.data(), steps=st.lists(st.sampled_from("rsfh"), min_size=1, max_size=4), fails=st.booleans())
-    def transact(self, data: st.DataObject, steps: list[str], fails: bool) -> None:
+    @rule(data=st.data(), chosen=st.lists(st.sampled_from("rsfh"), min_size=1, max_size=4), fails=st.booleans())
+    def transact(self, data: st.DataObject, chosen: list[str], fails: bool) -> None:
         """Several verbs at once: seen inside, by nobody else before the end, and undone when the block fails."""
         name = data.draw(st.sampled_from(sorted(self.model)))
         memory, before = self.vault.space(name), self.model[name]
         space = before.copy()
         try:
             with memory.transaction():
-                for step in steps:
+                for step in chosen:
                     self.take_a_step(data, memory, space, step)
                     hits = memory.recall("said", lanes=("lexical",), k=1_000)
                     assert {hit.id for hit in hits} == space.visible()
@@ -224,9 +213,9 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         if step == "s":
             self.replace_text(memory, space, known)
         elif step == "f":
-            self.forgotten(memory, space, [known.node.id], memory.forget(known.node.id), on_disk="pending")
+            steps.forgotten(memory, space, [known.node.id], memory.forget(known.node.id), on_disk="pending")
         else:
-            self.hide(memory, space, known.node.id, hidden=True, grace=False)
+            steps.hide(memory, space, known.node.id, hidden=True, grace=False)
 
     @rule(data=st.data(), where=WHERES, user=USERS)
     def forget_some(self, data: st.DataObject, where: Any, user: str | None) -> None:
@@ -237,16 +226,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         filter_ = View().parse(where, user=user)
         ids = [one for one, known in space.nodes.items() if matches(filter_, known.node)]
         assert list(memory.forget(where=where, user=user, dry_run=True).ids) == ids
-        self.forgotten(memory, space, ids, memory.forget(where=where, user=user))
-
-    @staticmethod
-    def forgotten(memory: Memory, space: Space, ids: list[str], receipt: Any, on_disk: str = "erased") -> None:
-        """Take nodes out of the dictionary and compare the receipt."""
-        assert list(receipt.ids) == ids
-        assert receipt.on_disk == on_disk
-        for one in ids:
-            del space.nodes[one]
-            assert memory.get(one) is None
+        steps.forgotten(memory, space, ids, memory.forget(where=where, user=user))
 
     # -- spaces ---------------------------------------------------------------------------------------------------
 
@@ -288,17 +268,7 @@ class VaultAgainstDictionaries(RuleBasedStateMachine):
         self.vault.lock()
         self.vault = Vault.open(self.folder / "vault", **self.around)
         for name, space in self.model.items():
-            self.purge(self.vault.space(name), space)
-
-    @staticmethod
-    def purge(memory: Memory, space: Space) -> None:
-        """Take out of the dictionary what closing has forgotten: only what had expired, and nothing hidden for a
-        grace that still lasts."""
-        with memory._space.read() as connection:
-            there = {node_id.hex() for (node_id,) in connection.execute("SELECT id FROM node")}
-        for one in [one for one in space.nodes if one not in there]:
-            assert space.nodes[one].node.expires_at == PAST
-            del space.nodes[one]
+            steps.purge(self.vault.space(name), space)
 
     @rule(data=st.data())
     def rebuild(self, data: st.DataObject) -> None:
