@@ -75,7 +75,8 @@ def forget(space: ViewedSpace, seqs: Sequence[int], *, dry_run: bool = False, gr
     else:
         receipt = _erase(space, sorted(ids), receipt, now)
     if log.isEnabledFor(logging.DEBUG):
-        log.debug("forget took %.1f ms: %s", (time.monotonic_ns() - begin) / 1e6, " ".join(receipt.ids))
+        took, first = (time.monotonic_ns() - begin) / 1e6, " ".join(receipt.ids[:10])
+        log.debug("forget took %.1f ms for %d nodes: %s", took, len(receipt.ids), first)
     return receipt
 
 

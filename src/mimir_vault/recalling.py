@@ -58,7 +58,8 @@ def recall(space: ViewedSpace, query: Query) -> Hits:
     with space.search(dense=vector is not None) as (connection, index):
         hits = Hits(_Search(space, connection, index, query, vector).hits())
     if log.isEnabledFor(logging.DEBUG):
-        log.debug("recall took %.1f ms: %s", (time.monotonic_ns() - begin) / 1e6, " ".join(hit.id for hit in hits))
+        took, first = (time.monotonic_ns() - begin) / 1e6, " ".join(hit.id for hit in hits[:10])
+        log.debug("recall took %.1f ms for %d hits: %s", took, len(hits), first)
     return hits
 
 
