@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,9 +65,16 @@ def new_file(place: Path, magic: bytes) -> Iterator[BinaryIO]:
 @contextmanager
 def _taken(making: Path, magic: bytes) -> Iterator[BinaryIO]:
     """Open the file under its passing name, empty, and let nobody else take it before the block has ended."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     while True:
-        descriptor = os.open(making, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        try:
+            descriptor = os.open(making, flags, 0o600)
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.EMLINK):
+                raise
+            raise ExistsError(f"{making} is a link and none of Mimir's; move it and try again") from None
         with open(descriptor, "r+b") as file:
+            _check_owner(file, making)
             _lock(file, making)
             if not _is_still(file, making):
                 continue  # Whoever had it moved it to its place just now.
@@ -77,6 +85,15 @@ def _taken(making: Path, magic: bytes) -> Iterator[BinaryIO]:
             file.truncate()
             yield file
             return
+
+
+def _check_owner(file: BinaryIO, making: Path) -> None:
+    """Refuse a file that somebody else laid out in a shared folder to read what is written to it."""
+    status = os.fstat(file.fileno())
+    if os.name == "posix" and (
+        status.st_uid != os.geteuid() or not stat.S_ISREG(status.st_mode) or status.st_nlink > 1
+    ):
+        raise ExistsError(f"{making} is in the way and none of Mimir's; move it and try again")
 
 
 def _lock(file: BinaryIO, making: Path) -> None:

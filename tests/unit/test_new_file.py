@@ -96,3 +96,19 @@ def test_errors_of_the_system(number: int, name: str) -> None:
     assert type(error).__name__ == name
     assert "the backup" in str(error)
     assert "\n" not in str(error)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links that others lay out are a matter of POSIX folders")
+def test_what_somebody_laid_out_is_not_written_to(tmp_path: Path) -> None:
+    """Neither through a symbolic link nor into a file that has a second name."""
+    other = tmp_path / "elsewhere"
+    other.touch()
+    (tmp_path / ".place.new").symlink_to(other)
+    with pytest.raises(ExistsError, match="is a link"), new_file(tmp_path / "place", b"magic") as file:
+        file.write(b"secret")
+    (tmp_path / ".place.new").unlink()
+    os.link(other, tmp_path / ".place.new")
+    with pytest.raises(ExistsError, match="none of Mimir's"), new_file(tmp_path / "place", b"magic") as file:
+        file.write(b"secret")
+    assert other.read_bytes() == b""
+    assert not (tmp_path / "place").exists()
