@@ -33,7 +33,7 @@ def supersede(space: ViewedSpace, node_id: str, text: str | None, fields: Mappin
     space.check_writable()
     with space.read() as connection:
         old = space.find(connection, node_id)
-        if old is None:
+        if old is None or space.has_expired(old):
             raise NotFoundError(f"there is no node {node_id}")
         size = fetch(connection, "SELECT coalesce(sum(length(data) + 64), 0) FROM vector WHERE seq = ?", (_seq(old),))
         given = vectors.sealed_of(connection, [_seq(old)])

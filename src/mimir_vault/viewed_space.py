@@ -86,8 +86,12 @@ class ViewedSpace:
 
     def is_current(self, opened: OpenedNode) -> bool:
         """Say whether a node is neither hidden nor expired: else it is in no answer."""
-        state = opened.state
-        return not state.hidden and (state.expires is None or state.expires > self.clock.now())
+        return not opened.state.hidden and not self.has_expired(opened)
+
+    def has_expired(self, opened: OpenedNode) -> bool:
+        """Say whether the end that a node was given has come: it will be forgotten, and nothing brings it back."""
+        expires = opened.state.expires
+        return expires is not None and expires <= self.clock.now()
 
     def passes(self, filter_: Filter, opened: OpenedNode) -> bool:
         """Say whether a node passes a filter that the view made."""

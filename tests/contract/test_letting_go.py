@@ -66,9 +66,11 @@ def test_forgetting_destroys_for_ever(memory: Memory, vaults: QuickVaults) -> No
 def test_an_expired_node_is_out_of_answers_at_once_and_then_forgotten(vaults: QuickVaults, clock: FixedClock) -> None:
     """By the upkeep, once something newer was stored; no clock that goes back brings it up again."""
     memory = vaults.create(clock=clock).space()
-    memory.remember("the gate is B7", expires_at=clock.moment + timedelta(days=1), ref=("gate",))
+    node = memory.remember("the gate is B7", expires_at=clock.moment + timedelta(days=1), ref=("gate",))
     clock.advance(2 * DAY)
     assert (memory.count(), everything(memory)) == (0, ["the gate is B7"])
+    with pytest.raises(mimir.NotFoundError):
+        memory.supersede(node.id, "the gate is B8")
     memory.remember("we have landed")
     memory._space.upkeep._purge()
     assert everything(memory) == ["we have landed"]
