@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from processes import PEERS
 from report import as_text, write_all
 from utterances import load as load_utterances
 
+SPREAD = 10
+"""Queries are drawn from so many times as many utterances, for those of one conversation resemble one another."""
 REAL_SIZES, MADE_UP_SIZES = "10000,100000", "10000"
 
 
@@ -43,10 +46,12 @@ def main() -> None:
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="run-", dir=PEERS, ignore_cleanup_errors=True) as folder:
             try:
-                found = load_utterances(data, size + SINGLES + args.queries)
+                found = load_utterances(data, size + SINGLES + SPREAD * args.queries)
             except ValueError as error:
                 parser.error(str(error))
-            comparison = Comparison(Path(folder), found, size, args.patience)
+            kept, others = found[: size + SINGLES], found[size + SINGLES :]
+            queries = random.Random(size).sample(others, args.queries)
+            comparison = Comparison(Path(folder), kept, queries, args.patience)
             results["sizes"].append(comparison.run())
     results["machine"]["load"] = f"{before} before the run, {load()} after it, this run's own included"
     args.out.mkdir(parents=True, exist_ok=True)

@@ -38,12 +38,13 @@ Row = dict[str, Any]
 class Comparison:
     """One size. `rows` gathers the figures of each contender by name, `missing` why one has none."""
 
-    def __init__(self, folder: Path, utterances: list[Utterance], count: int, patience: float) -> None:
-        self.shared, self.count, self.patience = folder / "shared", count, patience
+    def __init__(self, folder: Path, kept: list[Utterance], queries: list[Utterance], patience: float) -> None:
+        """Take an empty folder, what is put (the last `SINGLES` one by one), and what is asked."""
+        self.shared, self.count, self.patience = folder / "shared", len(kept) - SINGLES, patience
         self.stores = folder / "stores"
         self.shared.mkdir(parents=True)
         self.stores.mkdir()
-        self.kept, self.queries = utterances[: count + SINGLES], utterances[count + SINGLES :]
+        self.kept, self.queries = kept, queries
         with (self.shared / "utterances.jsonl").open("w", encoding="utf-8") as lines:
             for one in self.kept:
                 lines.write(json.dumps([one.text, one.speaker, one.session]) + "\n")
@@ -167,25 +168,23 @@ class Comparison:
                 asked[entry.name] = stack.enter_context(self.start(entry))
                 asked[entry.name].ask("open")
                 self.ask(entry, asked[entry.name], 0, BLOCK)  # Unmeasured: caches fill.
+                asked[entry.name].ask("watch")
             spent: dict[str, dict[str, list[float]]] = {name: {"whole": [], "search": []} for name in asked}
             found: dict[str, list[list[str]]] = {name: [] for name in asked}
             embedding: list[float] = []
             for place, start in enumerate(range(0, len(self.queries), BLOCK)):
                 stop = min(start + BLOCK, len(self.queries))
-                alone = [self.embed(one.text) for one in self.queries[start:stop]]
-                embedding += alone
+                embedding += [self.embed(one.text) for one in self.queries[start:stop]]
                 for entry in self.entries():
                     times = spent[entry.name]
                     if place % SLOW_EVERY and times["whole"] and median(times["whole"]) > SLOW_MS:
                         continue
                     answer = self.ask(entry, asked[entry.name], start, stop)
-                    times["whole"] += answer.get("whole") or [
-                        a + b for a, b in zip(answer["search"], alone, strict=True)
-                    ]
-                    times["search"] += answer.get("search", [])
+                    for way, more in answer.items():
+                        times[way] += more
             for entry in self.entries():
                 row = self.rows[entry.name]
-                row["rss_growth"] = asked[entry.name].ask("sizes")["rss"] - row.pop("rss_loaded")
+                row["rss_growth"] = asked[entry.name].ask("most")["rss"] - row.pop("rss_loaded")
                 row.update({way: p50_p95(times) for way, times in spent[entry.name].items() if times})
                 row["asked"] = len(spent[entry.name]["whole"])
             self.bare["embedding"] = p50_p95(embedding)
@@ -199,10 +198,19 @@ class Comparison:
         return [entry for entry in ENTRIES if entry.name in self.rows]
 
     def ask(self, entry: Entry, process: Process, start: int, stop: int) -> dict[str, list[float]]:
-        """Ask one block: with embedding where the contender embeds, and with given vectors where it takes them."""
-        times: dict[str, list[float]] = {}
-        if self.rows[entry.name]["embeds"]:
-            times["whole"] = process.ask("recall", start=start, stop=stop, given=False)["ms"]
+        """Ask one block: with embedding where the contender embeds, and with given vectors where it takes them.
+
+        For those that do not embed each query is embedded here just before: as in a program that uses one, the caches
+        of the processor are then those of the other.
+        """
+        if not self.rows[entry.name]["embeds"]:
+            times: dict[str, list[float]] = {"whole": [], "search": []}
+            for place in range(start, stop):
+                alone = self.embed(self.queries[place].text)
+                times["search"] += process.ask("recall", start=place, stop=place + 1, given=True)["ms"]
+                times["whole"].append(alone + times["search"][-1])
+            return times
+        times = {"whole": process.ask("recall", start=start, stop=stop, given=False)["ms"]}
         if entry.kind != "Compartment":
             times["search"] = process.ask("recall", start=start, stop=stop, given=True)["ms"]
         return times
@@ -268,11 +276,14 @@ class Comparison:
             for process in processes.values():
                 process.ask("open")
             for start in range(self.count, self.count + SINGLES, BLOCK):
-                alone = [self.embed(one.form) for one in self.kept[start : start + BLOCK]]
                 for name, process in processes.items():
-                    embeds = self.rows[name]["embeds"]
-                    times = process.ask("remember", start=start, stop=start + BLOCK, given=not embeds)["ms"]
-                    spent[name] += times if embeds else [a + b for a, b in zip(times, alone, strict=True)]
+                    if self.rows[name]["embeds"]:
+                        spent[name] += process.ask("remember", start=start, stop=start + BLOCK, given=False)["ms"]
+                        continue
+                    for place in range(start, start + BLOCK):
+                        alone = self.embed(self.kept[place].form)
+                        times = process.ask("remember", start=place, stop=place + 1, given=True)["ms"]
+                        spent[name].append(alone + times[0])
             for name, times in spent.items():
                 self.rows[name]["remember"] = p50_p95(times)
                 self.rows[name].pop("rss_loaded", None)

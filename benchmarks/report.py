@@ -27,9 +27,9 @@ recall: milliseconds of one query, k = 10, its embedding included (added alike f
 search: the same with the query's vector given. Contenders are asked in turn, each in a process of its own.
 ingest/s: utterances a second in batches of 2,000, embedding included; of bare: share of what the embedder alone does.
 remember p95: milliseconds of one durable remember, embedding included. B/node: bytes a node, without the padding of
-size classes where there is one; disk: the files as they are, padding included. RAM: growth of the process from the
-loaded model to the end of all queries. recall@10: what its vectors alone find of the ten exactly best (float32).
-first answer: milliseconds from an imported library to the first answer, loading the model and Argon2 included."""
+size classes where there is one; disk: the files as they are, padding included. RAM: the most memory of the process
+while queries are asked, the loaded model apart. recall@10: what its vectors alone find of the ten exactly best among
+all (float32). first answer: milliseconds from an imported library to the first answer, loading the model and Argon2 included."""
 
 
 def as_text(results: Row) -> str:

@@ -17,6 +17,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,15 @@ class Worker:
             found.append(texts)
         return {"ms": spent, "found": found}
 
-    def do_sizes(self) -> dict[str, Any]:
-        """Tell the bytes on disk, those that hold something, and the memory in use now."""
-        disk = sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-        return {"disk": disk, "rss": resident_bytes()}
+    def do_watch(self) -> dict[str, Any]:
+        """Begin to watch for the most memory that is used at any time from now on, where the system can."""
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        return {}
+
+    def do_most(self) -> dict[str, Any]:
+        """Tell the most memory that was used since watching began."""
+        return {"rss": resident_bytes("VmHWM")}
 
     def do_live(self) -> dict[str, Any]:
         """Tell what an open store knows of itself."""
@@ -127,12 +133,15 @@ def rest() -> float:
     return worked
 
 
-def resident_bytes() -> int:
-    """Return the resident memory of this process; its peak where the system does not tell the present one."""
+def resident_bytes(which: str = "VmRSS") -> int:
+    """Return the resident memory of this process now, or with "VmHWM" the most since it was watched.
+
+    Where the system tells neither it is the most since the process began.
+    """
     try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(which))
+    except (OSError, StopIteration):
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
 

@@ -96,8 +96,11 @@ class NumpyMatrix(NaiveSqlite):
     def open(self, folder: Path) -> None:
         """Read all vectors."""
         super().open(folder)
-        self.numbers, self.matrix = self._matrix()
-        self.count = len(self.numbers)
+        self.count = self.connection.execute("SELECT count(*) FROM node").fetchone()[0]
+        self.numbers = np.empty(self.count, np.int64)
+        self.matrix = np.empty((self.count, self.embedder.dimension), np.float32)
+        for place, (number, vector) in enumerate(self.connection.execute("SELECT number, vector FROM node")):
+            self.numbers[place], self.matrix[place] = number, np.frombuffer(vector, np.float32)
 
     def fill(self, first: int, utterances: Sequence[Utterance], vectors: Vectors | None) -> int:
         """Put a batch into the file, then into the matrix."""
