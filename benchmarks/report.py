@@ -29,7 +29,8 @@ ingest/s: utterances a second in batches of 2,000, embedding included; of bare: 
 remember p95: milliseconds of one durable remember, embedding included. B/node: bytes a node, without the padding of
 size classes where there is one; disk: the files as they are, padding included. RAM: the most memory of the process
 while queries are asked, the loaded model apart. recall@10: what its vectors alone find of the ten exactly best among
-all (float32). first answer: milliseconds from an imported library to the first answer, loading the model and Argon2 included."""
+all (float32). first answer: milliseconds from an imported library to the first answer, loading the model and Argon2
+included."""
 
 
 def as_text(results: Row) -> str:
