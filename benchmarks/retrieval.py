@@ -227,8 +227,9 @@ def scale(data: pathlib.Path, count: int, cache: pathlib.Path | None) -> None:
     sketch.add(np.arange(len(kept)), np.arange(len(kept)) + 1, frozen.codes(vectors))
     print(f"\nscale: {len(kept):,} utterances, sketch built in {time.perf_counter() - begin:.1f} s")
     found, times = 0, collections.defaultdict(list)
-    for place in asked:
-        query, text = arrays["v"][place], turns[place]["text"]
+    # A query is embedded as it is asked, without the form of a turn: it lies farther from its answers than a turn does.
+    texts = [turns[place]["text"] for place in asked]
+    for text, query in zip(texts, model.embed(texts), strict=True):
         best = space.exact.search(query, 10).seqs
         marks = [time.perf_counter()]
         vids, _ = sketch.search(frozen.codes(query), CANDIDATES)
