@@ -67,6 +67,17 @@ def test_an_added_way_opens_and_the_others_still_do(
     ]
 
 
+def test_a_way_that_nobody_labels_has_no_label(created: Created, argon2_runs: Runs, source: Source, now: int) -> None:
+    """Nothing is made up for passphrase, recovery code or raw key."""
+    header, root = created
+
+    header = add_passphrase(header, root, "second", random=source, now=now)
+    header, _ = add_recovery_code(header, root, random=source, now=now)
+    header = add_raw_key(header, root, b"3" * 32, random=source, now=now)
+
+    assert [slot.label for slot in list_slots(header, root)] == [""] * 4
+
+
 def test_a_change_touches_its_own_slot_only(created: Created, source: Source, now: int) -> None:
     """23 slots, the fill, the ids and the salt stay byte for byte; slot, sealed part, checksum and MAC are new."""
     header, root = created
