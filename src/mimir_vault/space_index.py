@@ -104,6 +104,7 @@ class SpaceIndex:
             self._words_newest = 0
             self._tail_seqs = np.empty(0, np.int64)
             self._tail_places = np.empty(0, words.PLACE)
+            self._tail_by_term: tuple[NDArray[np.uint32], NDArray[np.int64]] | None = None
 
     @property
     def is_fed(self) -> bool:
@@ -164,12 +165,19 @@ class SpaceIndex:
         if len(erased) and len(self._tail_seqs):
             kept = ~np.isin(self._tail_seqs, erased)
             self._tail_seqs, self._tail_places = self._tail_seqs[kept], self._tail_places[kept]
+        self._tail_by_term = None
         self._words_through = through
         self._words_newest = int(self._tail_seqs[-1]) if len(self._tail_seqs) else through
 
     def tail_of(self, code: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Return seqs and counts of a term among the nodes that the postings do not hold yet."""
-        here = self._tail_places["number"] == code
+        if self._tail_by_term is None:  # One sort, however many terms are asked for: a scan for each took longer.
+            numbers = np.ascontiguousarray(self._tail_places["number"])
+            order = np.argsort(numbers, kind="stable")
+            self._tail_by_term = numbers[order], order
+        numbers, order = self._tail_by_term
+        begin, end = np.searchsorted(numbers, np.array([code, code + 1], np.uint32))
+        here = order[begin:end]
         return self._tail_seqs[here], self._tail_places["times"][here]
 
     def terms_in(self, connection: apsw.Connection, terms: Sequence[str]) -> tuple[dict[str, int], dict[str, int]]:

@@ -41,6 +41,8 @@ def no_scores() -> NodeScores:
 
 def discount(windows: NDArray[Any]) -> NDArray[np.float32]:
     """Return what is taken off the best cosine of nodes with so many windows each; nothing for one."""
+    if bool((windows <= 1).all()):
+        return np.zeros(len(windows), np.float32)
     taken: NDArray[np.float32] = (WINDOW_DISCOUNT * np.log(np.maximum(windows, 1))).astype(np.float32)
     return taken
 

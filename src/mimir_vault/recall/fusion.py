@@ -25,7 +25,7 @@ class Standard(NamedTuple):
 
     def of(self, scores: Scores) -> Scores:
         """Return the scores in deviations from the mean; a missing score (NaN) says nothing and becomes 0."""
-        parts: Scores = np.nan_to_num((scores - self.mean) / self.spread, nan=0.0).astype(np.float32)
+        parts: Scores = np.where(np.isnan(scores), 0, (scores - self.mean) / self.spread).astype(np.float32)
         return parts
 
 

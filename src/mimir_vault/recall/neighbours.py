@@ -51,11 +51,16 @@ def lend_in_sessions(
         threads: number of the session of each member, 0 for none, (m,).
         lengths: number of terms of each member, (m,).
     """
-    numbers, sessions = np.unique(threads, return_inverse=True)
-    best = np.zeros(len(numbers), np.float32)
-    np.maximum.at(best, sessions, scores)
-    best[numbers == 0] = 0
-    return (best[sessions] * np.float32(share) * _needs(lengths)).astype(np.float32)
+    if not len(scores):
+        return np.empty(0, np.float32)
+    order = np.argsort(threads, kind="stable")
+    ordered = threads[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    best = np.maximum(np.maximum.reduceat(scores[order], starts), 0)
+    best[ordered[starts] == 0] = 0
+    shared = np.empty(len(scores), np.float32)
+    shared[order] = np.repeat(best, np.diff(starts, append=len(scores)))
+    return (shared * np.float32(share) * _needs(lengths)).astype(np.float32)
 
 
 def _needs(lengths: NDArray[Any]) -> NDArray[np.float32]:
