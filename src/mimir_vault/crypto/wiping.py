@@ -9,6 +9,10 @@ from typing import Final
 _IS_CPYTHON: Final = sys.implementation.name == "cpython"
 _CONTENT_OFFSET: Final = bytes.__basicsize__ - 1  # CPython keeps a bytes object's content right behind its fixed part
 _TEXT_OFFSET: Final = sys.getsizeof("") - 1  # likewise the characters of a text that is ASCII, one byte each
+_fill: Final = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t)(
+    ctypes.cast(ctypes.memset, ctypes.c_void_p).value or 0
+)
+"""C's `memset`, called without letting other threads run: `ctypes.memset` does, and then waits for them to let go."""
 _SHORTEST_OWN: Final = 2  # CPython shares the empty and all one-byte objects; they must never be overwritten
 
 
@@ -27,7 +31,7 @@ def discard(raw: bytes) -> bool:
     """
     if not _IS_CPYTHON or len(raw) < _SHORTEST_OWN or sys.getrefcount(raw) > _references_when_sole:
         return False
-    ctypes.memset(id(raw) + _CONTENT_OFFSET, 0, len(raw))
+    _fill(id(raw) + _CONTENT_OFFSET, 0, len(raw))
     return True
 
 
@@ -40,7 +44,7 @@ def discard_text(text: str) -> bool:
         return False
     if not text.isascii() or sys.getsizeof(text) != _TEXT_OFFSET + len(text) + 1:
         return False
-    ctypes.memset(id(text) + _TEXT_OFFSET, 0, len(text))
+    _fill(id(text) + _TEXT_OFFSET, 0, len(text))
     return True
 
 

@@ -76,10 +76,11 @@ class Change:
     before: Freshness
     count: int = 0
     digest: int = 0
-    rows_digest: int = 0
     recorded: int = field(default=-(1 << 62))
     erased: set[bytes] | None = None
     recount: bool = False
+    _summed: int = 0
+    _rows: list[tuple[int, str, tuple[Any, ...]]] = field(default_factory=list)
 
     @property
     def generation(self) -> int:
@@ -90,6 +91,14 @@ class Change:
     def digest_after(self) -> int:
         """The set digest as it will be if nothing else changes."""
         return (self.before.digest + self.digest) % MODULUS
+
+    @property
+    def rows_digest(self) -> int:
+        """What the rows changed so far move the sum over rows by."""
+        element, encode = self.digester.digest_element, _ROWS.encode
+        self._summed += sum(sign * element(_TAGS[table], encode(row)) for sign, table, row in self._rows)
+        self._rows.clear()
+        return self._summed
 
     def put(self, tag: bytes, element: bytes, count: int = 1) -> None:
         """Count an element in; `count` is what it adds to the number of elements."""
@@ -102,22 +111,29 @@ class Change:
         self.count -= count
 
     def row(self, update: apsw.PreUpdate) -> None:
-        """Move `rows_digest` for one changed row; SQLite calls this before it changes the row."""
+        """Note one changed row for `rows_digest`; SQLite calls this before it changes the row.
+
+        Rows are gathered and hashed many at a time, for in the middle of a statement it takes longer.
+        """
         if self.erased is not None and update.new is None:
             for value in update.old or ():
                 self.erased |= traces.pieces(value)
-        if update.table_name not in _DIGESTED:
+        table = update.table_name
+        if table not in _TAGS:
             return
-        tag = update.table_name.encode()
-        if update.old is not None:
-            self.rows_digest -= self.digester.digest_element(tag, _ROWS.encode(update.old))
-        if update.new is not None:
-            self.rows_digest += self.digester.digest_element(tag, _ROWS.encode(update.new))
+        if (old := update.old) is not None:
+            self._rows.append((-1, table, old))
+        if (new := update.new) is not None:
+            self._rows.append((1, table, new))
+        if len(self._rows) >= _ROWS_GATHERED:
+            _ = self.rows_digest
 
 
 _NUMBERS_TAG = b"sqlite_sequence"
 """Tag of SQLite's table of numbers given; an old page of it would have numbers of erased rows given again."""
-_DIGESTED = frozenset(DIGESTED_TABLES)
+_TAGS = {table: table.encode() for table in DIGESTED_TABLES}
+_ROWS_GATHERED = 1_024
+"""So many changed rows wait at most to be hashed."""
 
 
 def read(connection: apsw.Connection) -> Freshness:
@@ -157,12 +173,13 @@ def changing(connection: apsw.Connection, digester: Digester) -> Iterator[Change
         yield change
     finally:
         connection.preupdate_hook(None)
+    rows_digest = change.rows_digest
     for row in numbers ^ (after := _numbers(connection)):
         element = digester.digest_element(_NUMBERS_TAG, _ROWS.encode(row))
-        change.rows_digest += element if row in after else -element
+        rows_digest += element if row in after else -element
     if change.recount:
-        change.rows_digest = recompute_rows(connection, digester) - change.before.rows_digest
-    _write(change)
+        rows_digest = recompute_rows(connection, digester) - change.before.rows_digest
+    _write(change, rows_digest)
 
 
 def _numbers(connection: apsw.Connection) -> set[tuple[str, int]]:
@@ -170,13 +187,13 @@ def _numbers(connection: apsw.Connection) -> set[tuple[str, int]]:
     return {(name, number) for name, number in each(connection, "SELECT name, seq FROM sqlite_sequence")}
 
 
-def _write(change: Change) -> None:
+def _write(change: Change, rows_digest: int) -> None:
     before = change.before
     after = Freshness(
         generation=before.generation + 1,
         count=before.count + change.count,
         digest=(before.digest + change.digest) % MODULUS,
-        rows_digest=(before.rows_digest + change.rows_digest) % MODULUS,
+        rows_digest=(before.rows_digest + rows_digest) % MODULUS,
         chain=before.chain,
         recorded=max(before.recorded, change.recorded),
     )

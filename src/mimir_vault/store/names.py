@@ -18,9 +18,28 @@ class Names:
         self._connection = connection
         self._codes: dict[str, int] = {}
         self._uses: dict[int, int] = {}
+        self._together: dict[tuple[str | None, ...], tuple[int, ...]] = {}
+        self._uses_together: dict[tuple[int, ...], int] = {}
+
+    def codes(self, texts: tuple[str | None, ...]) -> tuple[int, ...]:
+        """Return the codes of the names of one node, 0 for none, and count one more use of each.
+
+        Most nodes have the names of one before, so they are counted together.
+        """
+        found = self._together.get(texts)
+        if found is None:
+            found = self._together[texts] = tuple(self._code(text) for text in texts)
+        self._uses_together[found] = self._uses_together.get(found, 0) + 1
+        return found
 
     def code(self, text: str | None) -> int:
         """Return the code of a name and count one more use; 0 for none."""
+        code = self._code(text)
+        if code:
+            self._uses[code] = self._uses.get(code, 0) + 1
+        return code
+
+    def _code(self, text: str | None) -> int:
         if text is None:
             return 0
         code = self._codes.get(text)
@@ -29,7 +48,6 @@ class Names:
             if not rows:
                 rows = fetch(self._connection, "INSERT INTO name (text, uses) VALUES (?, 0) RETURNING code", (text,))
             code = self._codes[text] = int(rows[0][0])
-        self._uses[code] = self._uses.get(code, 0) + 1
         return code
 
     def drop(self, code: int) -> None:
@@ -39,14 +57,17 @@ class Names:
 
     def flush(self) -> None:
         """Write the counts and remove names that nothing uses."""
+        for together, uses in self._uses_together.items():
+            for code in filter(None, together):
+                self._uses[code] = self._uses.get(code, 0) + uses
         for code, change in self._uses.items():
             if change:
                 self._connection.execute("UPDATE name SET uses = uses + ? WHERE code = ?", (change, code))
         gone = [(code,) for code, change in self._uses.items() if change <= 0]
         if gone:
             self._connection.executemany("DELETE FROM name WHERE code = ? AND uses <= 0", gone)
-        self._uses.clear()
-        self._codes.clear()
+        for kept in (self._uses, self._codes, self._together, self._uses_together):
+            kept.clear()
 
 
 def all_names(connection: apsw.Connection, above: int = 0) -> dict[int, str]:

@@ -62,12 +62,11 @@ def _stored(row: tuple[int, bytes, int, bytes, bytes, bytes, bytes]) -> StoredNo
 
 def insert(connection: apsw.Connection, sealed: SealedNode) -> int:
     """Write a node; return its seq."""
-    row = fetch(
-        connection,
-        "INSERT INTO node (id, epoch, wrap, payload, metadata, state) VALUES (?, ?, ?, ?, ?, ?) RETURNING seq",
+    connection.execute(
+        "INSERT INTO node (id, epoch, wrap, payload, metadata, state) VALUES (?, ?, ?, ?, ?, ?)",
         (sealed.id, sealed.epoch, sealed.wrap, sealed.payload, sealed.metadata, sealed.state),
     )
-    return int(row[0][0])
+    return connection.last_insert_rowid()
 
 
 def by_seq(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, StoredNode]:

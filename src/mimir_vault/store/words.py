@@ -6,6 +6,7 @@ readers scan from the term lists. Both lists hold 5 bytes a place: code or seq (
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -17,6 +18,7 @@ from mimir_vault.store.query import each, fetch
 
 PLACE = np.dtype([("number", "<u4"), ("times", "u1")])
 """One place of a list: a term's code or a node's seq, and how often (saturated at 255)."""
+_PLACE = struct.Struct("<IB")
 BLOCK_PLACES = 760
 """Most places of one posting row: 3,800 bytes, so that a row stays within its page."""
 KIND = "words"
@@ -27,7 +29,7 @@ Places = NDArray[np.void]
 
 def pack(places: Sequence[tuple[int, int]]) -> bytes:
     """Return a list as bytes."""
-    return np.array(places, dtype=PLACE).tobytes()
+    return b"".join([_PLACE.pack(number, times) for number, times in places])
 
 
 def unpack(data: bytes) -> Places:
@@ -42,11 +44,9 @@ def codes(connection: apsw.Connection, texts: Iterable[str], *, create: bool) ->
         return {}
     known = "SELECT text, code FROM term WHERE text IN carray(?)"
     found: dict[str, int] = dict(each(connection, known, (apsw.carray(tuple(wanted)),)))
-    if create:
-        for text in wanted:
-            if text not in found:
-                made = fetch(connection, "INSERT INTO term (text, nodes) VALUES (?, 0) RETURNING code", (text,))
-                found[text] = int(made[0][0])
+    if create and (missing := [text for text in wanted if text not in found]):
+        connection.executemany("INSERT INTO term (text, nodes) VALUES (?, 0)", [(text,) for text in missing])
+        found.update(each(connection, known, (apsw.carray(tuple(missing)),)))
     return found
 
 

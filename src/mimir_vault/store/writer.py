@@ -131,12 +131,12 @@ class Writer:
     def _put_facets(
         self, seq: int, metadata: Metadata, state: State, findable: Findable, thread: Thread | None
     ) -> None:
-        code = self._names.code
+        user, agent, speaker, role, kind, session = self._names.codes(
+            (metadata.user, metadata.agent, metadata.speaker, metadata.role, metadata.kind, metadata.session)
+        )
         facets = Facets(
-            seq=seq, at=metadata.at, recorded=metadata.recorded,
-            expires=_ends(state),
-            user=code(metadata.user), agent=code(metadata.agent), speaker=code(metadata.speaker),
-            role=code(metadata.role), kind=code(metadata.kind), session=code(metadata.session),
+            seq=seq, at=metadata.at, recorded=metadata.recorded, expires=_ends(state),
+            user=user, agent=agent, speaker=speaker, role=role, kind=kind, session=session,
             thread=thread.code if thread is not None else 0,
             length=min(sum(findable.terms.values()), LENGTH_MAX), windows=min(self._windows(seq, findable), 255),
             flags=_flags(metadata, state),
@@ -264,6 +264,8 @@ class Writer:
 
 def _ends(state: State) -> int:
     """Return when a node is to be forgotten by itself: at its expiry or at the end of its grace."""
+    if state.expires is None and state.forget_at is None:
+        return NEVER
     return min((one for one in (state.expires, state.forget_at) if one is not None), default=NEVER)
 
 
