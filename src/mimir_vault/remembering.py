@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,9 @@ log = logging.getLogger("mimir_vault")
 BATCH_NODES = 256
 """Most nodes of one commit: what a crash can take of a long import, and what others wait for."""
 EMBEDDED_NODES = 1_024
-"""Most drafts of a list embedded at a time: sorted by length they need less padding (8 % faster than 256). Drafts that
-come one by one are not waited for so long."""
+"""Most drafts of a list embedded at a time: sorted by length they need less padding (8 % faster than 256). The last
+are halved down to `BATCH_NODES`, since nothing is embedded beside the storing of the very last. Drafts that come one
+by one are not waited for so long."""
 BATCH_MICROS = 100_000
 """A commit of many nodes ends after this long, so that others get their turn."""
 NODE_BYTES = 1_536
@@ -141,22 +142,31 @@ def _prepared_batches(space: ViewedSpace, checked: Iterator[Ready] | list[Ready]
 
     A draft that cannot be, or an iterable that fails, is raised after all that came before it was yielded.
     """
-    most = EMBEDDED_NODES if isinstance(checked, list) else BATCH_NODES
+    portions = _portions(len(checked)) if isinstance(checked, list) else repeat(BATCH_NODES)
     drafts = iter(checked)
+    most = next(portions, 0)
     batch, failure = _take(drafts, most)
-    if len(batch) < most:
+    if len(batch) < most or (isinstance(checked, list) and len(checked) == most):
         if batch:
             yield prepare(space, batch)
     else:
         with ThreadPoolExecutor(1, thread_name_prefix="mimir-embed") as pool:
             ahead: Future[list[Prepared]] | None = pool.submit(prepare, space, batch)
             while ahead is not None:
-                batch, failure = _take(drafts, most) if failure is None else ([], failure)
+                batch, failure = _take(drafts, next(portions, 0)) if failure is None else ([], failure)
                 prepared = ahead.result()
                 ahead = pool.submit(prepare, space, batch) if batch else None
                 yield prepared
     if failure is not None:
         raise failure
+
+
+def _portions(count: int) -> Iterator[int]:
+    """Yield how many of so many drafts to embed at a time: half of what is left, in whole commits, within bounds."""
+    while count:
+        portion = min(EMBEDDED_NODES, -(-count // (2 * BATCH_NODES)) * BATCH_NODES, count)
+        yield portion
+        count -= portion
 
 
 def _take(drafts: Iterator[Ready], most: int) -> tuple[list[Ready], Exception | None]:

@@ -327,3 +327,13 @@ def test_a_moment_given_by_text_keeps_its_zone(vaults: Any) -> None:
     assert one.at == two.at
     assert (str(one.at.utcoffset()), str(two.at.utcoffset())) == ("2:00:00", "0:00:00")
     assert memory.count({"at": "2026-05-01T07:00Z"}) == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 512, 1_000, 2_000, 2_049, 10_000])
+def test_the_portions_that_are_embedded_shrink_towards_the_end_of_a_list(count: int) -> None:
+    """They are whole commits but for the last one, which is no more than a commit, and none is above the bound."""
+    portions = list(module._portions(count))
+    assert sum(portions) == count
+    assert portions == sorted(portions, reverse=True)
+    assert all(portion <= module.EMBEDDED_NODES and portion % module.BATCH_NODES == 0 for portion in portions[:-1])
+    assert all(portion <= module.BATCH_NODES for portion in portions[-1:])

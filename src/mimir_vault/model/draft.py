@@ -100,16 +100,17 @@ def check_draft(draft: Draft) -> Draft:
     if draft.vector is not None and draft.index is False:
         raise ValueError("a vector is given for a node that is never to be found; leave out vector or index=False")
     metadata_json(draft.metadata)
-    return replace(
-        draft,
-        at=None if draft.at is None else parse_moment(draft.at, "at"),
-        expires_at=None if draft.expires_at is None else parse_moment(draft.expires_at, "expires_at"),
-        tags=check_tags(draft.tags),
-        links=_check_links(draft.links),
-        ref=None if draft.ref is None else check_ref(draft.ref),
-        data=_check_data(draft.data),
-        index=_check_index(draft.index),
-    )
+    checked: dict[str, Any] = {
+        "at": None if draft.at is None else parse_moment(draft.at, "at"),
+        "expires_at": None if draft.expires_at is None else parse_moment(draft.expires_at, "expires_at"),
+        "tags": check_tags(draft.tags),
+        "links": _check_links(draft.links),
+        "ref": None if draft.ref is None else check_ref(draft.ref),
+        "data": _check_data(draft.data),
+        "index": _check_index(draft.index),
+    }
+    changed = {name: value for name, value in checked.items() if value is not getattr(draft, name)}
+    return replace(draft, **changed) if changed else draft
 
 
 def check_text(text: object, name: str, bytes_max: int) -> None:

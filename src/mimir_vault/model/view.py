@@ -98,6 +98,8 @@ class View:
         Raises:
             ValueError: the draft says something else than the view.
         """
+        if self.filter_ == EVERYTHING and self.duplicates == DUPLICATES[0]:
+            return draft  # No field is fixed.
         fixed: dict[str, Any] = {
             field: self._agreed(field, getattr(draft, field)) for field in ("user", "agent", "session")
         }
