@@ -216,7 +216,7 @@ class Database:
     def read(self) -> Iterator[apsw.Connection]:
         """Hold one consistent state for a block of reads; inside a transaction of this thread, join it."""
         connection = self.connection()
-        if connection.in_transaction:
+        if self._is_in_transaction(connection):
             yield connection
             return
         try:
@@ -233,7 +233,7 @@ class Database:
         if self.read_only:
             raise ReadOnlyError(f"{self.name} was opened read-only; open it without read_only to write")
         connection = self.connection()
-        if connection.in_transaction:
+        if self._is_in_transaction(connection):
             raise StorageError("a transaction of this thread is open already")
         with self._guarded():
             connection.execute("BEGIN IMMEDIATE")
@@ -244,6 +244,11 @@ class Database:
         except BaseException:
             _roll_back(connection)
             raise
+
+    def _is_in_transaction(self, connection: apsw.Connection) -> bool:
+        """Say whether this thread has a transaction open (LockedError when another thread has just closed the file)."""
+        with self._guarded():
+            return bool(connection.in_transaction)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -273,17 +278,17 @@ class Database:
     def checkpoint(self, mode: int = apsw.SQLITE_CHECKPOINT_TRUNCATE, *, wait_ms: int = 0) -> bool:
         """Move the WAL into the file; say whether all of it went (another process's reader can hold it back)."""
         connection = self.connection()
-        if connection.in_transaction or self.read_only:
+        if self.read_only or self._is_in_transaction(connection):
             return False
-        connection.set_busy_timeout(wait_ms)
-        try:
-            connection.wal_checkpoint(mode=mode)
-        except (apsw.BusyError, apsw.LockedError):
-            return False
-        except apsw.Error as error:
-            raise translate(error, self.name, self.path.parent) from error
-        finally:
-            connection.set_busy_timeout(self._busy_ms)
+        with self._guarded():
+            connection.set_busy_timeout(wait_ms)
+            try:
+                connection.wal_checkpoint(mode=mode)
+            except (apsw.BusyError, apsw.LockedError):
+                return False
+            finally:
+                with suppress(apsw.ConnectionClosedError):
+                    connection.set_busy_timeout(self._busy_ms)
         return mode != apsw.SQLITE_CHECKPOINT_TRUNCATE or self.wal_bytes() == 0
 
     def restart_long_wal(self) -> None:
