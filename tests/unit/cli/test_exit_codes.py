@@ -13,6 +13,7 @@ EXPECTED = {
     "MimirError": 1, "LockedError": 3, "WrongKeyError": 3, "TamperedError": 5, "RollbackError": 5, "FormatError": 1,
     "NotFoundError": 4, "AmbiguousIdError": 4, "ExistsError": 1, "ModelMismatchError": 1, "VaultBusyError": 6,
     "StorageError": 7, "DiskFullError": 7, "ReadOnlyError": 7, "InterruptedBatchError": 1,
+    "CancelledCallError": 1,
 }  # fmt: skip
 
 
@@ -27,7 +28,8 @@ def test_every_error_class_is_expected_here() -> None:
 def test_code_of_every_error(name: str) -> None:
     """Every error of the library ends the command with its code, and its sentence is not empty."""
     kind = getattr(errors, name)
-    error = kind("a batch", []) if kind is errors.InterruptedBatchError else kind()
+    arguments = {"InterruptedBatchError": ("a batch", []), "CancelledCallError": ("a call",)}.get(name, ())
+    error = kind(*arguments, **({"committed": None} if name == "CancelledCallError" else {}))
 
     assert exit_code(error) == EXPECTED[name]
     assert EXPECTED[name] in MEANINGS
