@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from mimir_vault.crypto import sealer as sealer_module
 from mimir_vault.crypto.envelope import Context, Role, node_id, seal
 from mimir_vault.crypto.keys import Label, derive
 from mimir_vault.crypto.sealer import SealedNode, SpaceSealer
@@ -96,6 +97,21 @@ def test_an_old_epoch_opens_and_the_newest_seals(source: Source, space_id: bytes
     assert whole.seal(b"", b"", b"").epoch == 5
     with pytest.raises(TamperedError, match="Epoch 1"):
         SpaceSealer(space_id, {2: ring[2]}, source).open_node(first)
+
+
+def test_the_cipher_of_an_epoch_is_made_once(sealer: SpaceSealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many nodes are sealed and opened, each epoch has one."""
+    made: list[int] = []
+
+    def make(wrap_key: SecretBytes, epoch: int) -> NodeKeyWrap:
+        made.append(epoch)
+        return NodeKeyWrap(wrap_key, epoch)
+
+    monkeypatch.setattr(sealer_module, "NodeKeyWrap", make)
+    nodes = [sealer.seal(PAYLOAD, METADATA, STATE) for _ in range(3)]
+
+    assert [sealer.open_state(node) for node in nodes] == [STATE] * 3
+    assert made == [sealer.epoch]
 
 
 def test_an_epoch_cannot_be_relabelled(sealer: SpaceSealer, node: SealedNode) -> None:

@@ -17,6 +17,7 @@ from mimir_vault.keyslots.change import (
     add_passphrase,
     add_raw_key,
     add_recovery_code,
+    add_slot,
     change_passphrase,
     list_slots,
     new_replica,
@@ -24,6 +25,7 @@ from mimir_vault.keyslots.change import (
     replace_catalog_keys,
 )
 from mimir_vault.keyslots.header import Header
+from mimir_vault.keyslots.raw_key import RawKeySlot
 from mimir_vault.keyslots.unlock import UnlockedRoot, compose, create_header, unlock
 
 Source = Callable[[int], bytes]
@@ -74,8 +76,9 @@ def test_a_way_that_nobody_labels_has_no_label(created: Created, argon2_runs: Ru
     header = add_passphrase(header, root, "second", random=source, now=now)
     header, _ = add_recovery_code(header, root, random=source, now=now)
     header = add_raw_key(header, root, b"3" * 32, random=source, now=now)
+    header = add_slot(header, root, RawKeySlot(b"4" * 32), random=source, now=now)
 
-    assert [slot.label for slot in list_slots(header, root)] == [""] * 4
+    assert [slot.label for slot in list_slots(header, root)] == [""] * 5
 
 
 def test_a_change_touches_its_own_slot_only(created: Created, source: Source, now: int) -> None:
