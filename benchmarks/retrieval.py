@@ -232,7 +232,7 @@ def scale(data: pathlib.Path, count: int, cache: pathlib.Path | None) -> None:
     for text, query in zip(texts, model.embed(texts), strict=True):
         best = space.exact.search(query, 10).seqs
         marks = [time.perf_counter()]
-        vids, _ = sketch.search(frozen.codes(query), CANDIDATES)
+        vids, _ = sketch.search(frozen.query_code(query), CANDIDATES)
         marks.append(time.perf_counter())
         near = reduce_windows(vids + 1, cosines(query, space.rows[vids]), vids, np.ones(len(vids)))
         marks.append(time.perf_counter())

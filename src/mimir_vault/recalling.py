@@ -151,7 +151,7 @@ class _Search:
         assert self.vector is not None
         assert dense.sketch is not None
         assert dense.frozen is not None
-        code = dense.frozen.codes(self.vector)
+        code = dense.frozen.query_code(self.vector)
         vids, _ = dense.sketch.search(code, chosen.candidates, self._allowing(allowed) if chosen.filtered else None)
         return self._scored(vectors.by_vid(self.connection, vids))
 

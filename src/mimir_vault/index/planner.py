@@ -7,9 +7,9 @@ from typing import Literal
 
 EXACT_VECTORS_MAX = 30_000
 """Spaces up to here keep all int8 vectors in RAM (12 MB) and compare all: 1 ms, nothing fetched or missed."""
-CANDIDATES = 200
+CANDIDATES = 400
 """Candidates of the sketch that exact vectors re-rank: 0.99 of the ten best are among them at 100,000 utterances."""
-FETCHED_MAX = 2 * CANDIDATES
+FETCHED_MAX = CANDIDATES
 """A filter that leaves at most so many vectors has them all fetched, for about what fetching candidates costs."""
 FILTERED_BELOW = 0.9
 """A filter that lets less than this share through is handed to the sketch; above, dropping hits afterwards is cheaper,

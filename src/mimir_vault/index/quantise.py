@@ -21,6 +21,8 @@ FROZEN_FROM = 1_000
 """So many vectors of a model are needed to learn its mean; fewer are searched exactly."""
 ROTATION_SEED = 1
 """Seed of the rotation for every model; it is stored with the mean, so another may come."""
+QUERY_MEAN_KEPT = 0.5
+"""Share of the mean that stays in a query."""
 _FROZEN_HEAD = struct.Struct("<4sHIH")
 _FROZEN_MAGIC = b"MFZ1"
 
@@ -121,6 +123,14 @@ class Frozen:
         codes = np.zeros((len(bits), self.code_bytes), np.uint8)
         codes[:, : bits.shape[1]] = bits
         return codes[0] if given.ndim == 1 else codes
+
+    def query_code(self, vector: Vectors) -> Codes:
+        """Return the code that a query (d,) is compared by: that of a vector half way to the mean.
+
+        Stored texts are embedded as `X said, "…"`, questions bare, so their mean is another one and taking off that of
+        the texts turns them too far (docs/decisions/0004-index.md has what other shares find).
+        """
+        return self.codes(np.asarray(vector, np.float32) + self.mean * np.float32(QUERY_MEAN_KEPT))
 
     @cached_property
     def _rotation(self) -> Vectors:

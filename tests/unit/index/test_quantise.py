@@ -115,3 +115,13 @@ def test_the_bundled_model_has_its_mean() -> None:
     assert frozen is not None
     assert (frozen.dimension, frozen.code_bytes) == (384, 48)
     assert Frozen.shipped("another") is None
+
+
+def test_a_query_keeps_half_of_the_mean() -> None:
+    """Its code is that of a vector half way to where the texts' mean lies; without a mean it is its own code."""
+    texts, query = unit(1_000, 64) + 0.5, unit(1, 64, seed=1)[0]
+    frozen, plain = Frozen.learn(texts), Frozen(np.zeros(64, np.float32))
+
+    np.testing.assert_array_equal(frozen.query_code(query), frozen.codes(query + frozen.mean / 2))
+    assert (frozen.query_code(query) != frozen.codes(query)).any()
+    np.testing.assert_array_equal(plain.query_code(query), plain.codes(query))
