@@ -12,7 +12,6 @@ from mimir_vault.testing import FixedClock, HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
 
-
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")  # How long an example took says something of the machine and nothing of the code.
 
