@@ -76,9 +76,10 @@ class Memory(ReadableMemory):
     def transaction(self) -> Iterator[Self]:
         """Make everything that this thread does to the space inside the block one transaction: all of it or nothing.
 
-        It takes the space's write lock at the first verb (what that has to embed is embedded before) and holds at most
-        10,000 nodes. What is written inside is seen inside at once, by others after its end. A verb that fails while it
-        writes, or a transaction inside of it that fails, undoes all of it, also where the error is caught.
+        It takes the space's write lock at the first verb and holds at most 10,000 nodes. Where that verb is `remember`
+        or `remember_many`, what it has to embed is embedded before; later verbs embed while others wait. What is
+        written inside is seen inside at once, by others after its end. A verb that fails while it writes, or a
+        transaction inside of it that fails, undoes all of it, also where the error is caught.
         """
         self._space.check_writable()
         with self._space.space.transact():

@@ -84,14 +84,24 @@ class Transaction:
         return self._index
 
     def end(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Commit, or roll everything back where the block or one of its verbs failed."""
+        """Commit, or roll everything back where the block or one of its verbs failed.
+
+        Where nothing was written there is nothing to commit: the generation stays.
+        """
         failure = error or self._failure
         if failure is not None:
             self._held.__exit__(type(failure), failure, failure.__traceback__)
             if error is None:
                 raise MimirError(f"nothing of this transaction is stored: {_said(failure)}") from failure
-            return
-        self._held.close()
+        elif self.wrote:
+            self._held.close()
+        else:
+            nothing = _NothingWritten()
+            self._held.__exit__(type(nothing), nothing, None)
+
+
+class _NothingWritten(Exception):
+    """Rolls back a transaction that only read."""
 
 
 def _said(error: BaseException) -> str:

@@ -127,3 +127,16 @@ def test_another_thread_waits_for_the_end(memory: Memory) -> None:
         memory.remember("inside too")
     thread.join(30)
     assert texts(memory) == ["the first seat", "inside", "inside too", "of another thread"]
+
+
+def test_a_transaction_that_only_reads_leaves_no_trace(vault: Vault) -> None:
+    """It holds the lock while it lasts, and the generation stays as it was."""
+    memory = vault.space()
+    memory.remember("one", ref=("r",))
+    generation = memory._space.store.freshness().generation
+    with memory.transaction():
+        assert memory.get(ref=("r",)) is not None
+        assert memory.count() == 1
+    assert memory._space.store.freshness().generation == generation
+    memory.remember("two")
+    assert memory.count() == 2
