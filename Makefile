@@ -11,6 +11,8 @@ COVERAGE_MIN := 95
 # How many kills the long crash runs make; the folder of data that benchmarks read, the sizes they measure (such as
 # NODES=10000,100000), and where their results go (OUT=docs publishes them).
 CRASH_ROUNDS ?= 300
+# How many processes run the tests side by side.
+PROCESSES ?= 2
 DATA ?=
 NODES ?=
 OUT ?= build/bench
@@ -27,7 +29,7 @@ demo: $(RUN_READY) ## Set up, then remember and recall a bundled conversation.
 
 test: $(DEV_READY) ## Set up, then run all tests; crypto, key slots and store are covered to 95 %.
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run -m pytest
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --cov --cov-report=
 	@for part in $(COVERED); do \
 	  echo "coverage of src/mimir_vault/$$part (at least $(COVERAGE_MIN) %):"; \
 	  $(BIN)/python -m coverage report --include="src/mimir_vault/$$part/*" --fail-under=$(COVERAGE_MIN) \
