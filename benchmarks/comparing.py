@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from contenders.contender import K, Utterance
 from figures import median, p50_p95, recall_of_exact
 from mimir_vault.embed.registry import bundled
-from processes import ENTRIES, HERE, MIMIR, PLAIN, ContenderError, Entry, Process
+from processes import ENTRIES, HERE, MATRIX, MIMIR, NAIVE, PLAIN, ContenderError, Entry, Process
 
 PORTION = 2_000
 """Utterances of one batch."""
@@ -28,6 +28,9 @@ BLOCK = 20
 """Queries that a contender is asked before it is another's turn."""
 SLOW_MS, SLOW_EVERY = 100.0, 3
 """A contender this slow is asked every third block only, so that the run ends."""
+ONE_THREAD_MAX = 30_000
+"""Up to so many vectors the plain rivals multiply in one thread: they are twice as fast so at 10,000, for a second one
+gets in the way of the model's; at 100,000 several threads are faster."""
 SINGLES = 100
 """Utterances that are remembered one by one."""
 OPENINGS = 5
@@ -74,6 +77,8 @@ class Comparison:
 
     def start(self, entry: Entry, *, warm: bool = True, **environment: str) -> Process:
         """Start the worker of a contender and load what it shares among stores."""
+        if entry in (NAIVE, MATRIX) and self.count <= ONE_THREAD_MAX:
+            environment = {"OPENBLAS_NUM_THREADS": "1", **environment}
         process = Process(entry, self.shared, self.stores / entry.kind, **environment)
         loaded = process.ask("load", warm=warm)
         row = self.rows.setdefault(entry.name, {})

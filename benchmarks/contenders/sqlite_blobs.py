@@ -24,7 +24,7 @@ class NaiveSqlite(Defaults):
     """SQLite as Python brings it: every query fetches all vectors and compares them with NumPy."""
 
     embeds: ClassVar[bool] = True
-    note: ClassVar[str] = "float32 blobs, all of them fetched and compared per query"
+    note: ClassVar[str] = "float32 blobs, all of them fetched and compared per query; NumPy in one thread up to 30,000"
 
     def __init__(self) -> None:
         self.embedder = bundled()
@@ -85,7 +85,7 @@ class NaiveSqlite(Defaults):
 class NumpyMatrix(NaiveSqlite):
     """The strongest plain rival: the vectors read once into one float32 matrix in RAM, the texts left in SQLite."""
 
-    note: ClassVar[str] = "one float32 matrix in RAM, texts from SQLite"
+    note: ClassVar[str] = "one float32 matrix in RAM, texts from SQLite; NumPy in one thread up to 30,000"
 
     def create(self, folder: Path) -> None:
         """Make the table and an empty matrix."""
