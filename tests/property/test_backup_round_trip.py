@@ -17,7 +17,9 @@ from mimir_vault.testing import HashEmbedder
 from mimir_vault.vault import Vault
 from quick_vaults import QuickVaults
 
-texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40).map(
+    lambda text: text if text.strip() else "x"  # A text of blanks alone is refused.
+)
 STEPS = st.one_of(
     st.tuples(st.just("remember"), texts, st.sampled_from([None, "s1", "s2"]), st.sampled_from([None, "r1", "r2"])),
     st.tuples(st.just("give a vector"), texts),
@@ -44,10 +46,10 @@ class Doing:
         if verb == "remember":
             text, session, ref = words
             place = self.vault.space(names[-1])
-            place.remember(text or "x", session=session, ref=("some", ref) if ref else None, tags=["t"])
+            place.remember(text, session=session, ref=("some", ref) if ref else None, tags=["t"])
         elif verb == "give a vector":
             memory = self.vault.space().view(embedder=HashEmbedder(16, "given"))
-            memory.remember(words[0] or "x", vector=HashEmbedder(16, "given").embed([words[0]])[0])
+            memory.remember(words[0], vector=HashEmbedder(16, "given").embed([words[0]])[0])
         elif verb in ("supersede", "forget", "pin", "hide", "move"):
             memory = self.vault.space(names[words[0] % len(names)])
             nodes = list(memory.nodes())
