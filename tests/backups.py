@@ -22,8 +22,8 @@ from quick_vaults import QuickVaults
 def pin(memory: Memory, node_id: str) -> None:
     """Change the state of a node through the store."""
     with memory._space.store.write() as writer:
-        stored = nodes.by_id(writer.connection, bytes.fromhex(node_id))
-        assert stored is not None
+        (stored,) = nodes.find(writer.connection, node_id)
+
         state = decode_state(memory._space.store.sealer.open_state(stored.sealed))
         writer.replace_state(stored, msgspec.structs.replace(state, pinned=not state.pinned))
 

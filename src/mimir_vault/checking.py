@@ -15,7 +15,7 @@ from mimir_vault.errors import MimirError, ModelMismatchError, TamperedError
 from mimir_vault.findable import Body, find_by
 from mimir_vault.model.codec import decode_values
 from mimir_vault.open_space import OpenSpace
-from mimir_vault.reading import OpenedNode, open_stored
+from mimir_vault.reading import OpenedNode, given_vectors, open_stored
 from mimir_vault.store import audit, feed, freshness, nodes, vectors, words
 from mimir_vault.store.freshness import MODULUS, Digester
 from mimir_vault.store.names import Thread
@@ -185,11 +185,7 @@ class _Rebuilding:
         self._writer.write_rows()
 
     def _opened(self, opened: OpenedNode, model: Model, rows: Sequence[bytes]) -> NDArray[np.float32]:
-        sealer = self._space.store.sealer
-        plain = [
-            sealer.open_vector(opened.stored.sealed, one, vectors.about(model, window))
-            for window, one in enumerate(rows)
-        ]
+        plain = given_vectors(self._space.store.sealer, opened, model, rows)
         return np.frombuffer(b"".join(plain), "<f4").reshape(len(plain), model.dimension)
 
     def _thread(self, opened: OpenedNode) -> Thread | None:

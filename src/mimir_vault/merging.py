@@ -9,7 +9,7 @@ from mimir_vault.model.codec import decode_values
 from mimir_vault.model.draft import Draft
 from mimir_vault.model.facets import LENGTH_MAX
 from mimir_vault.model.filter import Condition, Every
-from mimir_vault.reading import OpenedNode
+from mimir_vault.reading import OpenedNode, plain_text
 from mimir_vault.recall.terms import count_terms
 from mimir_vault.space_index import SpaceIndex
 from mimir_vault.viewed_space import ViewedSpace
@@ -18,11 +18,6 @@ PORTION = 256
 """Nodes opened at a time while looking for a duplicate."""
 SAME = ("user", "agent", "speaker", "role", "kind")
 """Fields that two nodes share when one may stand for the other."""
-
-
-def plain(text: str) -> str:
-    """Return a text as it is compared: without regard to case and blanks."""
-    return " ".join(text.casefold().split())
 
 
 class Duplicates:
@@ -45,7 +40,7 @@ class Duplicates:
 
     def find(self, draft: Draft) -> OpenedNode | None:
         """Return a node that says the same, has no place in a session and no ref, and nothing less to it."""
-        wanted = (plain(draft.text), *(getattr(draft, name) for name in SAME))
+        wanted = (plain_text(draft.text), *(getattr(draft, name) for name in SAME))
         own = self._own.get(wanted)
         if own is not None and _covers(own, draft):
             return own
@@ -71,7 +66,7 @@ class Duplicates:
 
 
 def _identity(opened: OpenedNode) -> tuple[str | None, ...]:
-    return (plain(opened.payload.text), *(getattr(opened.metadata, name) for name in SAME))
+    return (plain_text(opened.payload.text), *(getattr(opened.metadata, name) for name in SAME))
 
 
 def _covers(opened: OpenedNode, draft: Draft) -> bool:

@@ -18,12 +18,12 @@ from mimir_vault.model.codec import CODEC_VERSION, Metadata, Payload, State, enc
 from mimir_vault.model.draft import Draft, metadata_json
 from mimir_vault.model.link import LINK_KINDS
 from mimir_vault.model.node import Node
-from mimir_vault.reading import OpenedNode, as_node
+from mimir_vault.reading import OpenedNode, as_node, given_vectors
 from mimir_vault.store import nodes, vectors
 from mimir_vault.store.names import Thread
 from mimir_vault.store.vectors import Model
 from mimir_vault.store.writer import Writer
-from mimir_vault.versions import Versions, open_vector, passages_given
+from mimir_vault.versions import Versions, passages_given
 from mimir_vault.viewed_space import ViewedSpace
 
 SUPERSEDES = LINK_KINDS.index("supersedes")
@@ -162,5 +162,5 @@ class Putting:
         connection = self._writer.connection
         models = {one.code: one for one in vectors.models(connection)}
         for (_, code), sealed in vectors.sealed_of(connection, [old.stored.seq]).items():
-            given = [open_vector(self._space, old, models[code], one, window) for window, one in enumerate(sealed)]
+            given = given_vectors(self._space.store.sealer, old, models[code], sealed)
             self._writer.put_given(new.stored, models[code], given)

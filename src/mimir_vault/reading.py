@@ -1,4 +1,4 @@
-"""Opening stored nodes: from sealed rows to the `Node` that a caller sees, and the reading verbs over them."""
+"""Opening stored nodes: from sealed rows to the `Node` that a caller sees, with its vectors and what supersedes it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from mimir_vault.model.draft import BETWEEN_PASSAGES
 from mimir_vault.model.facets import HIDDEN, NEVER, Facets
 from mimir_vault.model.link import LINK_KINDS, Link
 from mimir_vault.model.node import Node
+from mimir_vault.store import vectors
 from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.nodes import Sealer, StoredNode
 from mimir_vault.store.query import each
+from mimir_vault.store.vectors import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,17 @@ def open_stored(sealer: Sealer, stored: StoredNode) -> OpenedNode:
     """Open a node; its id is checked against its envelopes, and every value against its one encoding."""
     payload, metadata, state = sealer.open_node(stored.sealed)
     return OpenedNode(stored, decode(Payload, payload), decode(Metadata, metadata), decode_state(state))
+
+
+def given_vectors(sealer: Sealer, opened: OpenedNode, model: Model, sealed: Sequence[bytes]) -> list[bytes]:
+    """Return the vectors that a node's owner gave, float32 bytes, of the rows sealed for it by one model."""
+    node = opened.stored.sealed
+    return [sealer.open_vector(node, one, vectors.about(model, window)) for window, one in enumerate(sealed)]
+
+
+def plain_text(text: str) -> str:
+    """Return a text as duplicates are told by: without regard to case and blanks."""
+    return " ".join(text.casefold().split())
 
 
 def as_node(opened: OpenedNode, superseded_by: bytes | None = None) -> Node:

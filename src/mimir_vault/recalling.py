@@ -16,7 +16,7 @@ from mimir_vault.index.planner import Plan, plan
 from mimir_vault.index.windows import NodeScores, discount, no_scores, reduce_windows
 from mimir_vault.model.filter import EVERYTHING, Filter
 from mimir_vault.model.hit import Hit, Hits, Lane
-from mimir_vault.reading import OpenedNode, as_node, open_stored
+from mimir_vault.reading import OpenedNode, as_node, open_stored, plain_text
 from mimir_vault.recall import lexical, ranking
 from mimir_vault.recall.neighbours import RADIUS
 from mimir_vault.recall.passages import find_passage
@@ -224,7 +224,7 @@ class _Search:
             if not self.space.passes(self.query.filter_, opened):
                 continue
             if self.query.collapse:
-                text = " ".join(opened.payload.text.casefold().split())
+                text = plain_text(opened.payload.text)
                 if text in seen:
                     continue
                 seen.add(text)

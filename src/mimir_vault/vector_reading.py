@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mimir_vault.errors import NotFoundError
 from mimir_vault.index.quantise import from_rows
-from mimir_vault.reading import OpenedNode
+from mimir_vault.reading import OpenedNode, given_vectors
 from mimir_vault.store import vectors
 from mimir_vault.store.vectors import Model
 from mimir_vault.viewed_space import ViewedSpace
@@ -46,11 +46,7 @@ def _rows(space: ViewedSpace, connection: apsw.Connection, model: Model, opened:
     seq = opened.stored.seq
     given = vectors.sealed_of(connection, [seq]).get((seq, model.code), ())
     if given:
-        sealer = space.store.sealer
-        plain = [
-            sealer.open_vector(opened.stored.sealed, one, vectors.about(model, window))
-            for window, one in enumerate(given)
-        ]
+        plain = given_vectors(space.store.sealer, opened, model, given)
         return np.frombuffer(b"".join(plain), "<f4").reshape(len(plain), model.dimension)
     rows = vectors.by_seq(connection, model.code, np.array([seq], np.int64))
     return from_rows(rows.data) if len(rows.vids) else np.empty((0, model.dimension), np.float32)

@@ -14,7 +14,7 @@ from mimir_vault.model.clock import to_micros
 from mimir_vault.model.codec import decode_values
 from mimir_vault.model.draft import Draft, metadata_json
 from mimir_vault.model.link import LINK_KINDS
-from mimir_vault.reading import OpenedNode
+from mimir_vault.reading import OpenedNode, given_vectors
 from mimir_vault.store import refs, vectors
 from mimir_vault.store.vectors import Model
 from mimir_vault.viewed_space import ViewedSpace
@@ -80,15 +80,12 @@ class Versions:
             return False
         sealed = vectors.sealed_of(self._connection, [opened.stored.seq])
         rows = [
-            np.frombuffer(open_vector(self._space, opened, self._model, one, window), "<f4")
-            for window, one in enumerate(sealed.get((opened.stored.seq, self._model.code), ()))
+            np.frombuffer(one, "<f4")
+            for one in given_vectors(
+                self._space.store.sealer, opened, self._model, sealed.get((opened.stored.seq, self._model.code), ())
+            )
         ]
         return len(rows) == len(given) and all(map(np.array_equal, rows, given))
-
-
-def open_vector(space: ViewedSpace, opened: OpenedNode, model: Model, sealed: bytes, window: int) -> bytes:
-    """Return a vector that a node's owner gave, float32 bytes."""
-    return space.store.sealer.open_vector(opened.stored.sealed, sealed, vectors.about(model, window))
 
 
 def passages_given(draft: Draft) -> tuple[str, ...] | None:

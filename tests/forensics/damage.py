@@ -132,8 +132,8 @@ def nothing_moves() -> Iterator[None]:
 def change_state(memory: Memory, node: Node) -> None:
     """Pin a node and give it a vector of its own, through the store: no verb does either yet."""
     with memory._space.store.write() as writer:
-        stored = nodes.by_id(writer.connection, bytes.fromhex(node.id))
-        assert stored is not None
+        (stored,) = nodes.find(writer.connection, node.id)
+
         state = decode(State, memory._space.store.sealer.open_state(stored.sealed))
         writer.replace_state(stored, msgspec.structs.replace(state, pinned=not state.pinned))
         row = (stored.seq, 1, 0, encode(state))

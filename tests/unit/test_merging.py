@@ -8,7 +8,6 @@ import pytest
 
 from mimir_vault import Draft, Link, Memory, Vault
 from mimir_vault import merging as module
-from mimir_vault.merging import plain
 from quick_vaults import QuickVaults
 
 
@@ -16,18 +15,6 @@ from quick_vaults import QuickVaults
 def memory(vault: Vault) -> Memory:
     """A memory that merges duplicates."""
     return vault.space().view(duplicates="merge")
-
-
-@pytest.mark.parametrize(
-    ("one", "two", "alike"),
-    [
-        ("Same  Text", "same text", True), (" a\n\tb ", "A B", True), ("Straße", "STRASSE", True), ("", " \n", True),
-        ("a b", "ab", False), ("a.", "a", False), ("é", "e", False),
-    ],
-)  # fmt: skip
-def test_texts_are_compared_without_case_and_blanks(one: str, two: str, alike: bool) -> None:
-    """And with everything else."""
-    assert (plain(one) == plain(two)) is alike
 
 
 def test_what_says_the_same_is_given_back(memory: Memory) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mimir_vault import Draft, Link, Memory, Vault
 from mimir_vault.errors import TamperedError
-from mimir_vault.reading import as_node, open_stored, successors
+from mimir_vault.reading import as_node, open_stored, plain_text, successors
 from mimir_vault.store import nodes
 
 
@@ -58,3 +58,15 @@ def test_a_node_with_a_part_of_another_does_not_open(memory: Memory, part: str) 
     mixed = replace(one.sealed, **{part: getattr(two.sealed, part) if part != "epoch" else 2})
     with pytest.raises(TamperedError):
         open_stored(memory._space.store.sealer, replace(one, sealed=mixed))
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "alike"),
+    [
+        ("Same  Text", "same text", True), (" a\n\tb ", "A B", True), ("Straße", "STRASSE", True), ("", " \n", True),
+        ("a b", "ab", False), ("a.", "a", False), ("é", "e", False),
+    ],
+)  # fmt: skip
+def test_texts_are_compared_without_case_and_blanks(one: str, two: str, alike: bool) -> None:
+    """And with everything else."""
+    assert (plain_text(one) == plain_text(two)) is alike

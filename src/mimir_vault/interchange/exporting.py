@@ -17,11 +17,10 @@ from mimir_vault.interchange.given_file import GivenFile, opened_to_write
 from mimir_vault.model.filter import Filter
 from mimir_vault.model.link import Link
 from mimir_vault.model.node import Node
-from mimir_vault.reading import OpenedNode, as_node
+from mimir_vault.reading import OpenedNode, as_node, given_vectors
 from mimir_vault.store import nodes, vectors
 from mimir_vault.store.links import SUPERSEDES
 from mimir_vault.store.query import each
-from mimir_vault.versions import open_vector
 from mimir_vault.viewed_space import ViewedSpace
 
 FORMATS = ("jsonl", "markdown")
@@ -129,9 +128,8 @@ def _exported(
         for (seq, code), rows in sealed.items():
             if seq in opened:
                 model = models[code]
-                given.setdefault(seq, {})[model.name, model.dimension] = [
-                    open_vector(space, opened[seq], model, one, window) for window, one in enumerate(rows)
-                ]
+                plain = given_vectors(space.store.sealer, opened[seq], model, rows)
+                given.setdefault(seq, {})[model.name, model.dimension] = plain
         for seq in batch:
             one = opened.get(seq)
             if one is not None and not one.state.hidden and space.passes(filter_, one):

@@ -13,7 +13,7 @@ import numpy as np
 from mimir_vault.crypto.sealer import SealedNode
 from mimir_vault.errors import NotFoundError
 from mimir_vault.store.freshness import Digester
-from mimir_vault.store.query import each, fetch
+from mimir_vault.store.query import each
 
 ID_DIGITS_MIN = 8
 """Shortest beginning of a node id that is accepted for it."""
@@ -76,12 +76,6 @@ def by_seq(connection: apsw.Connection, seqs: Sequence[int]) -> dict[int, Stored
     wanted = apsw.carray(np.array(seqs, dtype=np.int64))
     rows = each(connection, f"SELECT {_COLUMNS} FROM node WHERE seq IN carray(?)", (wanted,))
     return {row[0]: _stored(row) for row in rows}
-
-
-def by_id(connection: apsw.Connection, node_id: bytes) -> StoredNode | None:
-    """Return the node of a whole id, None where there is none."""
-    rows = fetch(connection, f"SELECT {_COLUMNS} FROM node WHERE id = ?", (node_id,))
-    return _stored(rows[0]) if rows else None
 
 
 def find(connection: apsw.Connection, digits: str) -> list[StoredNode]:

@@ -28,14 +28,12 @@ def three(plain: apsw.Connection) -> apsw.Connection:
     return plain
 
 
-def test_a_node_comes_back_by_seq_and_by_id(three: apsw.Connection) -> None:
+def test_a_node_comes_back_by_seq(three: apsw.Connection) -> None:
     """With all its bytes; what is not there is left out."""
     assert nodes.by_seq(three, [1, 3, 9]) == {
         1: nodes.StoredNode(1, sealed("aaaaaaaabb")), 3: nodes.StoredNode(3, sealed("ffffffff")),
     }  # fmt: skip
     assert nodes.by_seq(three, []) == {}
-    assert nodes.by_id(three, sealed("ffffffff").id) == nodes.StoredNode(3, sealed("ffffffff"))
-    assert nodes.by_id(three, bytes(32)) is None
     assert [node.seq for node in nodes.every(three)] == [1, 2, 3]
     assert [node.seq for node in nodes.every(three, above=2)] == [3]
 
